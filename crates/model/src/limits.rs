@@ -1,4 +1,93 @@
 //! Every bound that flow8 keeps, by name. Nothing in flow8 is unbounded.
 
+use std::time::Duration;
+
 /// How deep JSON may nest, on the way in and in any value that is stored.
 pub const JSON_DEPTH: usize = 128;
+
+/// Flowlets in one flow.
+pub const LAYERS_PER_FLOW: usize = 1_000;
+
+/// How deep loops may nest in a flow.
+pub const LOOP_NESTING: usize = 16;
+
+/// How deep plays may start plays that they wait for.
+pub const SUBFLOW_DEPTH: u32 = 16;
+
+/// Items of one loop.
+pub const LOOP_ITEMS: usize = 100_000;
+
+/// Items of one loop that may be in flight at once.
+pub const LOOP_PARALLEL: u32 = 1_000;
+
+/// Bytes of a play's arguments, as JSON.
+pub const ARGS_BYTES: usize = 16 << 20;
+
+/// Bytes of one output, as JSON.
+pub const OUTPUT_BYTES: usize = 64 << 20;
+
+/// A value larger than this leaves its record and is kept once, by its digest.
+pub const INLINE_BYTES: usize = 4 << 10;
+
+/// A value larger than this is kept as an object, not in the store.
+pub const STORED_BYTES: usize = 256 << 10;
+
+/// Records after which a play's state is written down, so that waking reads no more than this.
+pub const SNAPSHOT_RECORDS: u64 = 256;
+
+/// Records after which a play commits even where nothing asks for it, so that a batch stays small.
+pub const BATCH_RECORDS: usize = 2_048;
+
+/// Bytes of values after which a play commits even where nothing asks for it.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// Steps that a play may take before it lets others run.
+pub const STEPS_PER_TURN: usize = 256;
+
+/// Rounds in which the arguments of one flowlet may ask for more facts.
+pub const FACT_ROUNDS: u32 = 8;
+
+/// How long one attempt may take where the flowlet does not say.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Attempts that may be repeated because the process ended, beyond what the flowlet's `retry` allows.
+pub const INTERRUPTED_ATTEMPTS: u32 = 10;
+
+/// Retries that a flowlet may ask for.
+pub const RETRIES: u32 = 1_000;
+
+/// Plays that may wait for a slot under one concurrency key.
+pub const QUEUED_PER_KEY: u64 = 10_000;
+
+/// Plays of one flow that may wait for a slot.
+pub const QUEUED_PER_FLOW: u64 = 100_000;
+
+/// How long an idempotency key is remembered, at least.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// How long an event that nobody waits for yet is kept.
+pub const EARLY_EVENT_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest that an answer may be waited for with `?wait=`.
+pub const WAIT: Duration = Duration::from_secs(300);
+
+/// Lines that one flowlet may log, and characters of one line.
+pub const LOG_LINES: usize = 1_000;
+
+/// Characters of one line of a play's log.
+pub const LOG_LINE_CHARS: usize = 8_192;
+
+/// Layer events that a play sends one by one; beyond, it sends summaries.
+pub const EVENTS_PER_PLAY: u64 = 1_000;
+
+/// Labels that a play may carry, and characters of each.
+pub const LABELS: usize = 32;
+
+/// Rows of one page of a list.
+pub const PAGE_ROWS: u32 = 100;
+
+/// Rows up to which a list counts its total exactly.
+pub const EXACT_TOTAL: u64 = 10_000;

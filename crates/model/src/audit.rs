@@ -1,0 +1,38 @@
+//! [`AuditRow`]: who changed what, when and from where. Written in the batch it describes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::ids::CompanyId;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+/// One entry of the audit log, before it is sealed into the chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRow {
+    /// Whose it is.
+    pub company: CompanyId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What was done: `flow.create`, `play.cancel` …
+    pub action: String,
+    /// To what kind of thing.
+    pub entity: String,
+    /// To which one.
+    pub entity_id: String,
+    /// What it was before; secrets masked.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub before: Value,
+    /// What it is now; secrets masked.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub after: Value,
+    /// The request that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The address it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+}

@@ -1,0 +1,75 @@
+//! How records, states and values are written in a store: MessagePack with field names.
+//!
+//! Named fields let a newer version add one and an older version pass over it. Values keep
+//! every digit of their numbers.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Bytes in a store that do not read back.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// It cannot be written.
+    #[error("cannot encode: {0}")]
+    Encode(#[from] rmp_serde::encode::Error),
+    /// It cannot be read: altered, or written by a newer version.
+    #[error("stored bytes do not decode: {0}")]
+    Decode(#[from] rmp_serde::decode::Error),
+    /// It does not decompress.
+    #[error("stored bytes do not decompress: {0}")]
+    Compression(#[from] lz4_flex::block::DecompressError),
+}
+
+/// The bytes of a thing.
+///
+/// # Errors
+/// Where it holds a sensitive value that nobody sealed.
+pub fn encode<T: Serialize + ?Sized>(thing: &T) -> Result<Vec<u8>, CodecError> {
+    Ok(rmp_serde::to_vec_named(thing)?)
+}
+
+/// A thing from its bytes.
+///
+/// # Errors
+/// Where the bytes are not such a thing.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    Ok(rmp_serde::from_slice(bytes)?)
+}
+
+/// Smaller bytes, with their size in front.
+pub fn compress(bytes: &[u8]) -> Vec<u8> {
+    lz4_flex::compress_prepend_size(bytes)
+}
+
+/// What [`compress`] was given.
+///
+/// # Errors
+/// Where the bytes are not its work, or say that they grow beyond `limit`.
+pub fn decompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
+    let (size, rest) = lz4_flex::block::uncompressed_size(bytes)?;
+    if size > limit {
+        return Err(lz4_flex::block::DecompressError::OutputTooSmall { expected: size, actual: limit }.into());
+    }
+    Ok(lz4_flex::block::decompress(rest, size)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_shrink_and_come_back() {
+        let bytes = b"again and ".repeat(1000);
+        let small = compress(&bytes);
+        assert!(small.len() < bytes.len() / 10);
+        assert_eq!(decompress(&small, bytes.len()).expect("decompresses"), bytes);
+    }
+
+    #[test]
+    fn a_lie_about_the_size_is_refused() {
+        let mut small = compress(b"hello");
+        small[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(decompress(&small, 1 << 20).is_err());
+        assert!(decompress(&[], 1 << 20).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! A flow as people write it: [`FlowDef`], the same shape in JSON and in a YAML file.
+//!
+//! Reading refuses unknown keys and wrong types. Whether the whole makes sense (refs that
+//! exist, no cycle, arguments that fit their module) is checked at publishing, by the engine.
+
+mod layer;
+mod names;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use layer::{
+    Approval, Branch, Cast, Compensate, Filter, FilterMode, InDoubt, InDoubtPolicy, Layer, OnError, OnExpire, Operator,
+    Retry, Sensitive,
+};
+pub use names::{InvalidName, Ref, Slug};
+
+use crate::ids::{FlowId, GroupId, UserId};
+use crate::time::Timestamp;
+
+/// The definition of a flow: an ordered graph of flowlets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FlowDef {
+    /// What people call the flow.
+    pub name: String,
+    /// What it is for, in a sentence or two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Stable through all versions; made from the name when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permanent_id: Option<Slug>,
+    /// A flow that is not enabled runs only with `force`.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// A word to sort flows by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The group (folder) it lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<GroupId>,
+    /// Seconds for a whole play, waiting included; 0 = no limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeout: u64,
+    /// How many plays may run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// Whether a key that the flow's own KV scope lacks is looked up in its group's, then in the global one.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub kv_inherit: bool,
+    /// Which scope wins where several have a key.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kv_conflict: KvConflict,
+    /// The flowlets.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+}
+
+/// A bound on the plays of a flow that run at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Concurrency {
+    /// How many plays with the same key may hold a slot.
+    #[schemars(range(min = 1))]
+    pub limit: u32,
+    /// An expression over `$prev.args` and `$flow`; each result has slots of its own. None: one pool for the flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What happens to a play that finds no free slot.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_limit: OnLimit,
+}
+
+/// What happens to a play that finds no free slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLimit {
+    /// It waits its turn, first in, first out.
+    #[default]
+    Queue,
+    /// It is refused.
+    Reject,
+}
+
+/// Which KV scope wins where several have a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KvConflict {
+    /// The widest: global before group before flow.
+    Parent,
+    /// The narrowest: flow before group before global.
+    #[default]
+    Child,
+    /// Objects are merged, the narrower scope's fields on top; anything else is as `child`.
+    Merge,
+}
+
+/// A flow as it is kept: its draft, and where its versions stand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flow {
+    /// The flow's id.
+    pub id: FlowId,
+    /// The name that outlives versions; unique within the company.
+    pub permanent_id: Slug,
+    /// What is being edited.
+    pub draft: FlowDef,
+    /// Rises by one with every edit of the draft.
+    pub revision: u64,
+    /// The revision of the draft that the newest version was made from.
+    #[serde(default)]
+    pub published_revision: Option<u64>,
+    /// The version that runs; none before the first publishing.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// How many versions were ever made.
+    #[serde(default)]
+    pub last_version: u32,
+    /// When the flow was made.
+    pub created_at: Timestamp,
+    /// When the draft last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One published definition. It never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlowVersion {
+    /// The flow it is a version of.
+    pub flow: FlowId,
+    /// From 1.
+    pub version: u32,
+    /// What runs.
+    pub def: FlowDef,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// Who published it; none where it was not a person.
+    #[serde(default)]
+    pub published_by: Option<UserId>,
+}
+
+/// Which back end each kind of component has, by kind.
+pub type ComponentChoice = BTreeMap<String, Option<crate::ids::Id>>;
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(truth: &bool) -> bool {
+    *truth
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl FlowDef {
+    /// The slug that the flow goes by: the one given, else one made of its name.
+    pub fn slug(&self) -> Slug {
+        self.permanent_id.clone().unwrap_or_else(|| Slug::from_name(&self.name))
+    }
+
+    /// Where the flowlet of that ref stands in `layers`.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| *layer.name == *name)
+    }
+}
