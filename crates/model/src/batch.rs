@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::AuditRow;
-use crate::doc::DocWrite;
+use crate::doc::{DocKey, DocKind, DocWrite, Expect};
 use crate::ids::{CompanyId, EventId, LayerId, MessageId, ReplicaId};
 use crate::payload::Digest;
 use crate::play::{PlayHeader, PlayKey};
@@ -152,4 +152,24 @@ pub struct Committed {
     pub feed: u64,
     /// Plays that somebody must look at now, and who has them in memory.
     pub woken: Vec<(PlayKey, Option<ReplicaId>)>,
+}
+
+impl Event {
+    /// How the ids of kept events of this key begin, among documents of kind `Event`.
+    pub fn doc_prefix(key: &str) -> String {
+        format!("{}/", Digest::of(key.as_bytes()))
+    }
+
+    /// The document by which the event is kept while nobody waits for it.
+    pub fn as_doc(&self) -> DocWrite {
+        let id = format!("{}{}", Self::doc_prefix(&self.key), self.id);
+        DocWrite::put(DocKey::new(self.company, DocKind::Event, id), Expect::Anything, &self.data)
+            .expiring(self.expires_at)
+    }
+
+    /// The message by which a play that waits for the event learns of it.
+    pub fn as_message(&self, to: PlayKey) -> Message {
+        let body = MessageBody::Event { key: self.key.clone(), data: self.data.clone() };
+        Message { id: MessageId(self.id.0), to, at: self.at, body }
+    }
 }

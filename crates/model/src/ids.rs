@@ -28,7 +28,7 @@ impl Id {
     }
 
     /// The bytes of an id, as a store keeps it.
-    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
         Self(bytes)
     }
 
@@ -72,11 +72,7 @@ impl FromStr for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_bytes(&self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
     }
 }
 
@@ -204,7 +200,13 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for text in ["", "018bcfe56800fffffffffff", "018BCFE56800ffffffffffff", "018bcfe56800ffffffffffffff", "ß18bcfe56800fffffffffff"] {
+        for text in [
+            "",
+            "018bcfe56800fffffffffff",
+            "018BCFE56800ffffffffffff",
+            "018bcfe56800ffffffffffffff",
+            "ß18bcfe56800fffffffffff",
+        ] {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
     }

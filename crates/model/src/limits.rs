@@ -47,6 +47,21 @@ pub const STEPS_PER_TURN: usize = 256;
 /// Rounds in which the arguments of one flowlet may ask for more facts.
 pub const FACT_ROUNDS: u32 = 8;
 
+/// Steps that one evaluation of expressions may take.
+pub const EXPRESSION_STEPS: u64 = 100_000;
+
+/// Bytes of text, lists and objects that one evaluation of expressions may build.
+pub const EXPRESSION_BYTES: u64 = 64 << 20;
+
+/// How deep an expression may nest.
+pub const EXPRESSION_DEPTH: usize = 128;
+
+/// Bytes of one expression's text.
+pub const EXPRESSION_LENGTH: usize = 64 << 10;
+
+/// Bytes that one compiled regular expression may take.
+pub const PATTERN_BYTES: usize = 1 << 20;
+
 /// How long one attempt may take where the flowlet does not say.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
 

@@ -38,11 +38,7 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_bytes(&self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_bytes(&self.0) }
     }
 }
 
@@ -203,7 +199,9 @@ impl Serialize for Payload {
             Self::Sealed(bytes) => Packed::Sealed(bytes.clone()),
             Self::Map(fields) => Packed::Map(fields.clone()),
             Self::List(items) => Packed::List(items.clone()),
-            Self::Sensitive(..) => return Err(ser::Error::custom("a sensitive value must be sealed before it is written")),
+            Self::Sensitive(..) => {
+                return Err(ser::Error::custom("a sensitive value must be sealed before it is written"));
+            }
         }
         .serialize(serializer)
     }
@@ -238,9 +236,8 @@ mod tests {
         let mut seen = Vec::new();
         back.each_stored(&mut |at| seen.push(at));
         assert_eq!(seen, [at]);
-        let value = back
-            .assemble::<()>(&mut |_| Ok(Value::from("big")), &mut |_| Ok(Value::from(MASK)))
-            .expect("assembles");
+        let value =
+            back.assemble::<()>(&mut |_| Ok(Value::from("big")), &mut |_| Ok(Value::from(MASK))).expect("assembles");
         assert_eq!(value.to_json(), r#"{"a":1,"b":["big"]}"#);
     }
 

@@ -48,7 +48,12 @@ pub struct Layer {
     #[serde(default, skip_serializing_if = "is_default")]
     pub idempotent: bool,
     /// Whether a person must agree before the flowlet runs.
-    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "approval", serialize_with = "approval_out")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "approval",
+        serialize_with = "approval_out"
+    )]
     #[schemars(with = "ApprovalChoice")]
     pub needs_approval: Option<Approval>,
     /// What undoes the flowlet when the play fails later.
@@ -424,7 +429,10 @@ mod tests {
     #[test]
     fn an_error_names_the_key() {
         let message = |json: &str| read(json).expect_err("refused").to_string();
-        assert!(message(r#"{"ref":"a","appId":"var","retrys":1}"#).starts_with("retrys: unknown field `retrys`, expected one of"));
+        assert!(
+            message(r#"{"ref":"a","appId":"var","retrys":1}"#)
+                .starts_with("retrys: unknown field `retrys`, expected one of")
+        );
         assert!(message(r#"{"ref":"1a","appId":"var"}"#).starts_with("ref: a ref is a letter"));
         assert!(message(r#"{"ref":"a","appId":"var","needsApproval":{"role":"x"}}"#).contains("unknown field `role`"));
         assert!(message(r#"{"ref":"a","appId":"var","inDoubt":"maybe"}"#).contains("unknown variant `maybe`"));

@@ -42,13 +42,13 @@ impl FromStr for Ref {
         let mut chars = text.chars();
         let starts = chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
         if !starts || text.len() > 64 || !chars.all(|char| char.is_ascii_alphanumeric() || char == '_') {
-            return Err(InvalidName::new(
-                "a ref is a letter or \"_\", then up to 63 letters, digits or \"_\"",
-                text,
-            ));
+            return Err(InvalidName::new("a ref is a letter or \"_\", then up to 63 letters, digits or \"_\"", text));
         }
         if matches!(text, "args" | "input") {
-            return Err(InvalidName::new("\"args\" and \"input\" name the play's arguments; a ref is another word", text));
+            return Err(InvalidName::new(
+                "\"args\" and \"input\" name the play's arguments; a ref is another word",
+                text,
+            ));
         }
         Ok(Self(text.into()))
     }

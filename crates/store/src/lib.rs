@@ -1,0 +1,360 @@
+//! The store: where plays and documents are kept.
+//!
+//! [`Store`] is the seam. Behind it stand the in-memory model ([`memory`]) and SQLite
+//! ([`sqlite`]); each passes the same suite (`store-suite`). Nothing here knows what a play
+//! means: it keeps headers, records and documents, and keeps the promises of [`Store::commit`].
+
+pub mod fault;
+mod limit;
+pub mod memory;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::audit::AuditRow;
+use model::batch::{Batch, Chunk, Committed, Message, Wait, WaitKind};
+use model::doc::{Doc, DocKey, DocKind, UniqueKey};
+use model::ids::{CompanyId, FlowId, PlayId};
+use model::payload::Digest;
+use model::play::{LimitKey, PlayHeader, PlayKey, PlayState};
+use model::time::Timestamp;
+
+/// Keeps plays and documents, durably.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Commits a batch as a whole or not at all, and answers when it is durable.
+    ///
+    /// - Every play's header must follow the stored one by exactly one revision.
+    /// - Every document must be as its write expects, and every unique key free.
+    /// - A slot is taken only where one is free and nobody stands ahead in the queue.
+    /// - A message wakes its play: without an owner, the play becomes due at once.
+    /// - A play that ends has its snapshot, messages and waits removed.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`]: nothing was changed. [`CommitError::Store`]: nothing was
+    /// changed as far as is known; committing the same batch again is safe, since it then
+    /// either happens or conflicts.
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+
+    /// Lets go of every play that a replica which is gone had in memory, so that they are due
+    /// at once. Returns how many.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn adopt(&self) -> Result<u64, StoreError>;
+
+    /// The header of a play.
+    ///
+    /// # Errors
+    /// Where the store cannot be read; as with all reads below.
+    async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError>;
+
+    /// All that is needed to go on with a play, read at one instant.
+    async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError>;
+
+    /// Headers, newest first.
+    async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError>;
+
+    /// The records of a play from the one numbered `from` on, in order: at most `limit` chunks,
+    /// the first of which may begin before `from`.
+    async fn chunks(&self, play: PlayKey, from: u64, limit: usize) -> Result<Vec<Chunk>, StoreError>;
+
+    /// A large value of a play, compressed.
+    async fn value(&self, play: PlayKey, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// Plays that somebody must look at by `now`, earliest first, in fair shares over companies.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<PlayKey>, StoreError>;
+
+    /// When the next play becomes due.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The first play in the queue of each key of a flow's concurrency limit.
+    async fn queue_heads(&self, company: CompanyId, flow: FlowId) -> Result<Vec<PlayKey>, StoreError>;
+
+    /// How many plays hold a slot under a key, and how many queue for one.
+    async fn limit(&self, company: CompanyId, key: LimitKey) -> Result<LimitCount, StoreError>;
+
+    /// What is waited for, in the order of `since`; at most `limit`, after the given one.
+    async fn waits(&self, query: &WaitQuery) -> Result<Vec<Wait>, StoreError>;
+
+    /// Records of all plays in the order of their commits, after the given place.
+    ///
+    /// With a company, only its own.
+    async fn feed(&self, company: Option<CompanyId>, after: u64, limit: usize) -> Result<Vec<FeedChunk>, StoreError>;
+
+    /// The place of the newest records.
+    async fn feed_end(&self) -> Result<u64, StoreError>;
+
+    /// A document.
+    async fn doc(&self, key: &DocKey) -> Result<Option<Doc>, StoreError>;
+
+    /// The document that has this unique key.
+    async fn doc_by(&self, unique: &UniqueKey) -> Result<Option<Doc>, StoreError>;
+
+    /// Documents of one company and kind, by id.
+    async fn docs(&self, query: &DocQuery) -> Result<Vec<Doc>, StoreError>;
+
+    /// Documents that may be forgotten by `now`.
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Doc>, StoreError>;
+
+    /// The audit log of a company, newest first.
+    async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError>;
+
+    /// Gives a little unused space back to the system, if there is any; says whether there is more.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn shrink(&self) -> Result<bool, StoreError>;
+
+    /// How much the store holds, for metrics.
+    async fn size(&self) -> Result<StoreSize, StoreError>;
+}
+
+/// All that is needed to go on with a play.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The header.
+    pub header: PlayHeader,
+    /// The state as it was last written down.
+    pub snapshot: Option<Snapshot>,
+    /// The records after it.
+    pub tail: Vec<Chunk>,
+    /// Messages not read yet, oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// A state that was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The number of records that it includes.
+    pub records: u64,
+    /// The state, encoded.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Which plays to list.
+#[derive(Debug, Clone)]
+pub struct PlayQuery {
+    /// Whose.
+    pub company: CompanyId,
+    /// Of which flow.
+    pub flow: Option<FlowId>,
+    /// In which states; any where empty.
+    pub states: Vec<PlayState>,
+    /// Admitted then or later.
+    pub from: Option<Timestamp>,
+    /// Admitted before.
+    pub to: Option<Timestamp>,
+    /// Only those before this one in the list.
+    pub after: Option<PlayId>,
+    /// How many to pass over.
+    pub skip: u64,
+    /// How many to give.
+    pub limit: u32,
+}
+
+impl PlayQuery {
+    /// The newest plays of a company.
+    pub fn of(company: CompanyId, limit: u32) -> Self {
+        Self { company, flow: None, states: Vec::new(), from: None, to: None, after: None, skip: 0, limit }
+    }
+}
+
+/// Some plays of a list.
+#[derive(Debug, Clone)]
+pub struct PlayPage {
+    /// The plays.
+    pub plays: Vec<PlayHeader>,
+    /// How many there are in all; counted up to [`model::limits::EXACT_TOTAL`], plus one for "more".
+    pub total: u64,
+}
+
+/// How many plays stand under a concurrency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitCount {
+    /// Plays that hold a slot.
+    pub held: u64,
+    /// Plays in the queue.
+    pub queued: u64,
+}
+
+/// Which waits to list.
+#[derive(Debug, Clone)]
+pub struct WaitQuery {
+    /// Whose.
+    pub company: CompanyId,
+    /// For what kind of thing.
+    pub kind: WaitKind,
+    /// Of which play; any where none.
+    pub play: Option<PlayId>,
+    /// How many to pass over.
+    pub skip: u64,
+    /// How many to give.
+    pub limit: u32,
+}
+
+/// Records, and their place in the order of all commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedChunk {
+    /// The place.
+    pub feed: u64,
+    /// Whose records they are.
+    pub play: PlayKey,
+    /// The records.
+    pub chunk: Chunk,
+}
+
+/// Which documents to list.
+#[derive(Debug, Clone)]
+pub struct DocQuery {
+    /// Whose.
+    pub company: CompanyId,
+    /// Of which kind.
+    pub kind: DocKind,
+    /// With ids that begin so.
+    pub prefix: String,
+    /// With ids after this one.
+    pub after: Option<String>,
+    /// How many to give.
+    pub limit: usize,
+}
+
+impl DocQuery {
+    /// Everything of one kind, up to a limit.
+    pub fn all(company: CompanyId, kind: DocKind, limit: usize) -> Self {
+        Self { company, kind, prefix: String::new(), after: None, limit }
+    }
+}
+
+/// Which part of the audit log to list.
+#[derive(Debug, Clone)]
+pub struct AuditQuery {
+    /// Whose.
+    pub company: CompanyId,
+    /// About which kind of thing.
+    pub entity: Option<String>,
+    /// About which one.
+    pub entity_id: Option<String>,
+    /// What was done.
+    pub action: Option<String>,
+    /// How many to pass over.
+    pub skip: u64,
+    /// How many to give.
+    pub limit: u32,
+}
+
+/// A part of the audit log.
+#[derive(Debug, Clone)]
+pub struct AuditPage {
+    /// The rows, each with its number.
+    pub rows: Vec<(u64, AuditRow)>,
+    /// How many there are in all; counted up to [`model::limits::EXACT_TOTAL`], plus one for "more".
+    pub total: u64,
+}
+
+/// How much a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreSize {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Of these, bytes that nothing uses.
+    pub unused: u64,
+}
+
+/// Why a commit did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Something is not as the batch expects. Nothing was changed.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is not as a batch expects.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The play has moved on.
+    #[error("play {} has moved on", .0.play)]
+    Play(PlayKey),
+    /// The document has changed.
+    #[error("the {} {} has changed", .0.kind, .0.id)]
+    Doc(DocKey),
+    /// Another document has this key.
+    #[error("another {} has {}", .0.kind, .0.text)]
+    Key(UniqueKey),
+    /// No slot is free, or others stand ahead in the queue.
+    #[error("no slot is free under the concurrency limit")]
+    SlotBusy,
+    /// Too many plays queue already.
+    #[error("too many plays queue under the concurrency limit")]
+    QueueFull,
+}
+
+/// What is wrong with the store itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No space is left.
+    #[error("the disk is full: {0}; free some space, nothing is lost")]
+    Full(String),
+    /// It cannot be written.
+    #[error("the store cannot be written: {0}; check the owner and the mode of the data folder")]
+    ReadOnly(String),
+    /// Another process has it.
+    #[error("the data folder is in use by process {pid}; stop it, or choose another folder with --data-dir")]
+    InUse {
+        /// Its id, or `?` where it is not known.
+        pid: String,
+    },
+    /// A newer version wrote it.
+    #[error("the store has schema {found}, this flow8 knows up to {known}; run a newer flow8")]
+    Newer {
+        /// What it has.
+        found: u32,
+        /// What this version knows.
+        known: u32,
+    },
+    /// It is damaged.
+    #[error("the store is damaged: {0}; restore a backup")]
+    Damaged(String),
+    /// It cannot be reached now.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// At most `limit` plays, one from each company in turn.
+fn fair_share(by_company: Vec<Vec<PlayKey>>, limit: usize) -> Vec<PlayKey> {
+    let mut queues: Vec<_> = by_company.into_iter().map(Vec::into_iter).collect();
+    let mut shares = Vec::new();
+    while shares.len() < limit && !queues.is_empty() {
+        queues.retain_mut(|queue| match queue.next() {
+            Some(play) if shares.len() < limit => {
+                shares.push(play);
+                true
+            }
+            _ => false,
+        });
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ids::Id;
+
+    use super::*;
+
+    #[test]
+    fn a_company_with_much_to_do_does_not_starve_another() {
+        let play = |company, play| PlayKey {
+            company: CompanyId(Id::from_parts(company, 0)),
+            play: PlayId(Id::from_parts(play, 0)),
+        };
+        let busy: Vec<_> = (0..100).map(|number| play(1, number)).collect();
+        let idle = vec![play(2, 7)];
+        let shares = fair_share(vec![busy, idle], 4);
+        assert_eq!(shares, [play(1, 0), play(2, 7), play(1, 1), play(1, 2)]);
+    }
+}
