@@ -59,6 +59,12 @@ pub const EXPRESSION_DEPTH: usize = 128;
 /// Bytes of one expression's text.
 pub const EXPRESSION_LENGTH: usize = 64 << 10;
 
+/// Expressions in one value: the arguments of a flowlet, say.
+pub const EXPRESSIONS: usize = 10_000;
+
+/// Regular expressions that are written out in one value.
+pub const PATTERNS: usize = 200;
+
 /// Bytes that one compiled regular expression may take.
 pub const PATTERN_BYTES: usize = 1 << 20;
 
