@@ -60,6 +60,8 @@ pub enum Found {
 pub enum Need {
     /// The play's arguments.
     Args,
+    /// The item of the loop.
+    Item,
     /// The output of the flowlet with this ref.
     Output(String),
     /// The value of this key.
@@ -92,6 +94,7 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Args => f.write_str("$prev.args"),
+            Self::Item => f.write_str("$item"),
             Self::Output(name) => write!(f, "$prev.{name}"),
             Self::Kv(key) => write!(f, "$kv[\"{key}\"]"),
             Self::Secret(name) => write!(f, "$secret.{name}"),

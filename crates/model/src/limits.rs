@@ -74,6 +74,9 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Attempts that may be repeated because the process ended, beyond what the flowlet's `retry` allows.
 pub const INTERRUPTED_ATTEMPTS: u32 = 10;
 
+/// How often a write that may have taken effect, and may be repeated, is repeated at least.
+pub const UNKNOWN_REPEATS: u32 = 3;
+
 /// Retries that a flowlet may ask for.
 pub const RETRIES: u32 = 1_000;
 
@@ -112,3 +115,9 @@ pub const PAGE_ROWS: u32 = 100;
 
 /// Rows up to which a list counts its total exactly.
 pub const EXACT_TOTAL: u64 = 10_000;
+
+/// Bytes of one text that is read as YAML or XML.
+pub const DOCUMENT_BYTES: usize = 16 << 20;
+
+/// Values in one document that a module reads or makes: of YAML, XML, CSV or a script.
+pub const DOCUMENT_NODES: usize = 1_000_000;

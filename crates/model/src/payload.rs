@@ -93,6 +93,8 @@ pub enum Payload {
     Plain(Value),
     /// A value of which the parts at these JSON pointers are to be sealed. Never written as it is.
     Sensitive(Value, Arc<[String]>),
+    /// A value that was kept elsewhere or sealed, at hand again; and how it is written. Never written as it is.
+    Recalled(Value, Arc<Payload>),
     /// A large value, kept elsewhere.
     Stored(ValueRef),
     /// A sensitive value, encrypted.
@@ -122,7 +124,7 @@ impl Payload {
     /// The value, where it is at hand.
     pub fn plain(&self) -> Option<&Value> {
         match self {
-            Self::Plain(value) | Self::Sensitive(value, _) => Some(value),
+            Self::Plain(value) | Self::Sensitive(value, _) | Self::Recalled(value, _) => Some(value),
             _ => None,
         }
     }
@@ -131,9 +133,47 @@ impl Payload {
     pub fn is_packed(&self) -> bool {
         match self {
             Self::Plain(_) | Self::Stored(_) | Self::Sealed(_) => true,
-            Self::Sensitive(..) => false,
+            Self::Sensitive(..) | Self::Recalled(..) => false,
             Self::Map(fields) => fields.iter().all(|(_, payload)| payload.is_packed()),
             Self::List(items) => items.iter().all(Self::is_packed),
+        }
+    }
+
+    /// The part under a name or, in a list, at a position; null where there is none. `None` where
+    /// that cannot be told, because the payload is kept elsewhere.
+    pub fn part(&self, name: &str) -> Option<Payload> {
+        let of_value = |value: &Value| match value {
+            Value::List(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)).cloned().unwrap_or_default(),
+            other => other.get(name).cloned().unwrap_or_default(),
+        };
+        match self {
+            Self::Plain(value) => Some(Self::Plain(of_value(value))),
+            Self::Sensitive(value, pointers) => {
+                let prefix = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                let inner: Vec<String> = pointers
+                    .iter()
+                    .filter_map(|pointer| match pointer.strip_prefix(&prefix) {
+                        _ if pointer.is_empty() => Some(String::new()),
+                        Some(rest) if rest.is_empty() || rest.starts_with('/') => Some(rest.to_owned()),
+                        _ => None,
+                    })
+                    .collect();
+                let part = of_value(value);
+                Some(if inner.is_empty() { Self::Plain(part) } else { Self::Sensitive(part, inner.into()) })
+            }
+            Self::Recalled(value, packed) => Some(match packed.part(name) {
+                Some(part @ Self::Plain(_)) => part,
+                Some(part) => Self::Recalled(of_value(value), Arc::new(part)),
+                // What is kept elsewhere as a whole has nothing sealed in it.
+                None => Self::Plain(of_value(value)),
+            }),
+            Self::Map(fields) => {
+                Some(fields.iter().find(|(key, _)| **key == *name).map(|(_, payload)| payload.clone()).unwrap_or_default())
+            }
+            Self::List(items) => {
+                Some(name.parse::<usize>().ok().and_then(|at| items.get(at)).cloned().unwrap_or_default())
+            }
+            Self::Stored(_) | Self::Sealed(_) => None,
         }
     }
 
@@ -143,6 +183,7 @@ impl Payload {
             Self::Stored(at) => visit(*at),
             Self::Map(fields) => fields.iter().for_each(|(_, payload)| payload.each_stored(visit)),
             Self::List(items) => items.iter().for_each(|payload| payload.each_stored(visit)),
+            Self::Recalled(_, packed) => packed.each_stored(visit),
             Self::Plain(_) | Self::Sensitive(..) | Self::Sealed(_) => {}
         }
     }
@@ -157,7 +198,7 @@ impl Payload {
         sealed: &mut dyn FnMut(&Sealed) -> Result<Value, E>,
     ) -> Result<Value, E> {
         Ok(match self {
-            Self::Plain(value) | Self::Sensitive(value, _) => value.clone(),
+            Self::Plain(value) | Self::Sensitive(value, _) | Self::Recalled(value, _) => value.clone(),
             Self::Stored(at) => stored(*at)?,
             Self::Sealed(bytes) => sealed(bytes)?,
             Self::Map(fields) => {
@@ -199,8 +240,8 @@ impl Serialize for Payload {
             Self::Sealed(bytes) => Packed::Sealed(bytes.clone()),
             Self::Map(fields) => Packed::Map(fields.clone()),
             Self::List(items) => Packed::List(items.clone()),
-            Self::Sensitive(..) => {
-                return Err(ser::Error::custom("a sensitive value must be sealed before it is written"));
+            Self::Sensitive(..) | Self::Recalled(..) => {
+                return Err(ser::Error::custom("a payload must be packed before it is written"));
             }
         }
         .serialize(serializer)
@@ -239,6 +280,19 @@ mod tests {
         let value =
             back.assemble::<()>(&mut |_| Ok(Value::from("big")), &mut |_| Ok(Value::from(MASK))).expect("assembles");
         assert_eq!(value.to_json(), r#"{"a":1,"b":["big"]}"#);
+    }
+
+    #[test]
+    fn a_part_of_a_sensitive_value_stays_sensitive() {
+        let value = Value::from_json(br#"{"card":{"number":"4111","name":"Ada"},"sum":5}"#).expect("JSON");
+        let payload = Payload::Sensitive(value, ["/card/number".to_owned()].into());
+        let card = payload.part("card").expect("at hand");
+        assert!(matches!(&card, Payload::Sensitive(_, pointers) if pointers[..] == ["/number".to_owned()]));
+        assert!(matches!(card.part("number"), Some(Payload::Sensitive(_, pointers)) if pointers[..] == [String::new()]));
+        assert_eq!(card.part("name"), Some(Payload::Plain(Value::from("Ada"))));
+        assert_eq!(payload.part("sum"), Some(Payload::Plain(Value::from(5))));
+        let at = ValueRef { digest: Digest::of(b"x"), bytes: 1 };
+        assert_eq!(Payload::Stored(at).part("x"), None);
     }
 
     #[test]

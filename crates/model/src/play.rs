@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Actor;
 use crate::failure::Failure;
 use crate::flow::Slug;
-use crate::ids::{CompanyId, FlowId, PlayId, ReplicaId};
+use crate::ids::{CompanyId, FlowId, PlayId, ReplicaId, UserId};
 use crate::payload::Digest;
 use crate::record::StepId;
 use crate::time::Timestamp;
@@ -146,6 +146,9 @@ pub struct FlowAt {
     pub version: u32,
     /// The digest of the definition, under which it is kept.
     pub definition: Digest,
+    /// Who published it, where it was a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_by: Option<UserId>,
 }
 
 /// What started a play.

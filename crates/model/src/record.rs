@@ -217,11 +217,6 @@ pub enum Record {
     },
     /// A step reached its end.
     StepEnded(Box<StepEnd>),
-    /// A step that was done was undone.
-    Compensated {
-        /// The step that is undone now.
-        step: StepId,
-    },
     /// A person paused the play.
     Held {
         /// Who.
@@ -340,9 +335,9 @@ pub struct StepEnd {
     /// Lines for the play's log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogLine>,
-    /// The arguments of its compensation, frozen.
+    /// What undoes it later, where anything does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<Payload>,
+    pub undo: Option<Undo>,
     /// What it means for the play beyond the step.
     #[serde(default, skip_serializing_if = "Verdict::is_go_on")]
     pub verdict: Verdict,
@@ -355,6 +350,16 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// How a step that is done would be undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Undo {
+    /// With these arguments, frozen when the step ended.
+    Args(Payload),
+    /// Not at all: its arguments could not be evaluated.
+    Impossible(Failure),
+}
+
 /// What the end of a step means for the play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -364,10 +369,12 @@ pub enum Verdict {
     GoOn,
     /// It goes on, and this output is its answer.
     Respond,
-    /// It ends well.
+    /// It ends well, at once.
     End,
-    /// It fails.
+    /// It fails, when what is under way has finished.
     Fail,
+    /// It fails, at once.
+    Abort,
 }
 
 impl Verdict {
@@ -485,8 +492,7 @@ impl Record {
             | Self::AttemptEnded { step, .. }
             | Self::Resolved { step, .. }
             | Self::Waiting { step, .. }
-            | Self::LoopOpened { step, .. }
-            | Self::Compensated { step } => Some(step),
+            | Self::LoopOpened { step, .. } => Some(step),
             Self::StepEnded(end) => Some(&end.step),
             _ => None,
         }
@@ -506,12 +512,14 @@ impl Record {
             Self::Observed { facts, .. } => facts.kv.values_mut().for_each(visit),
             Self::StepEnded(end) => {
                 let StepEnd { args, out, undo, .. } = &mut **end;
-                [args, out, undo].into_iter().flatten().for_each(visit);
+                [args, out].into_iter().flatten().for_each(&mut *visit);
+                if let Some(Undo::Args(args)) = undo {
+                    visit(args);
+                }
             }
             Self::Started
             | Self::ApprovalGiven { .. }
             | Self::Resolved { .. }
-            | Self::Compensated { .. }
             | Self::Held { .. }
             | Self::Resumed { .. }
             | Self::Stopping { .. } => {}

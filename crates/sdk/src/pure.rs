@@ -83,6 +83,11 @@ impl<'a> PureCtx<'a> {
         }
     }
 
+    /// What expressions read, for a module that puts roots of its own in front of it.
+    pub fn scope(&self) -> &'a dyn Scope {
+        self.scope
+    }
+
     /// Evaluates an expression over the whole scope.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ pub(crate) fn header(key: PlayKey) -> PlayHeader {
             name: "One".into(),
             version: 1,
             definition: Digest::of(b"one"),
+            published_by: None,
         },
         state: PlayState::Run,
         trigger: Trigger::Run,

@@ -151,17 +151,52 @@ impl Value {
         }
     }
 
-    /// How deep lists and objects nest: 0 for a scalar. Stops counting beyond `limit`.
-    pub fn depth_up_to(&self, limit: usize) -> usize {
-        let below = |deepest: usize, item: &Value| {
-            if deepest > limit { deepest } else { deepest.max(1 + item.depth_up_to(limit.saturating_sub(1))) }
-        };
+    /// About how many bytes the value takes when it is written, and how deep it nests.
+    ///
+    /// Stops counting where either limit is passed, so that looking at a large value is cheap.
+    pub fn measure(&self, max_bytes: usize, max_depth: usize) -> Measure {
+        let mut measure = Measure { bytes: 0, depth: 0 };
+        self.measure_into(&mut measure, 0, max_bytes, max_depth);
+        measure
+    }
+
+    fn measure_into(&self, measure: &mut Measure, depth: usize, max_bytes: usize, max_depth: usize) {
+        measure.depth = measure.depth.max(depth);
+        measure.bytes += 1;
         match self {
-            Self::List(items) => items.iter().fold(1, below),
-            Self::Map(fields) => fields.values().fold(1, below),
-            _ => 0,
+            Self::Null | Self::Bool(_) => {}
+            Self::Number(_) => measure.bytes += 8,
+            Self::Text(text) => measure.bytes += text.len() + 2,
+            Self::List(items) => {
+                measure.depth = measure.depth.max(depth + 1);
+                for item in items.iter() {
+                    if measure.bytes > max_bytes || measure.depth > max_depth {
+                        return;
+                    }
+                    item.measure_into(measure, depth + 1, max_bytes, max_depth);
+                }
+            }
+            Self::Map(fields) => {
+                measure.depth = measure.depth.max(depth + 1);
+                for (key, value) in fields.iter() {
+                    if measure.bytes > max_bytes || measure.depth > max_depth {
+                        return;
+                    }
+                    measure.bytes += key.len() + 2;
+                    value.measure_into(measure, depth + 1, max_bytes, max_depth);
+                }
+            }
         }
     }
+}
+
+/// The size of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// Bytes, about.
+    pub bytes: usize,
+    /// How deep lists and objects nest: 0 for a scalar.
+    pub depth: usize,
 }
 
 impl fmt::Debug for Value {
@@ -269,15 +304,19 @@ mod tests {
     #[test]
     fn a_clone_shares_its_text() {
         let text = Value::from("long".repeat(100));
-        assert_eq!(text.address(), text.clone().address());
+        let copy = text.clone();
+        assert_eq!(text.address(), copy.address());
         assert_ne!(text.address(), Value::from("long".repeat(100)).address());
     }
 
     #[test]
-    fn depth_counts_levels_and_stops_at_the_limit() {
+    fn measuring_counts_bytes_and_levels_and_stops_at_the_limits() {
         let value = Value::from_json(b"[[[1]],{\"a\":[]}]").expect("JSON");
-        assert_eq!(value.depth_up_to(10), 3);
-        assert_eq!(Value::from(1).depth_up_to(10), 0);
-        assert!(value.depth_up_to(1) > 1);
+        assert_eq!(value.measure(1_000, 10).depth, 3);
+        assert_eq!(Value::from(1).measure(1_000, 10).depth, 0);
+        assert!(value.measure(1_000, 1).depth > 1);
+        let long = Value::list((0..10_000).map(|_| "0123456789"));
+        assert!((120_000..200_000).contains(&long.measure(1 << 20, 10).bytes));
+        assert!((100..200).contains(&long.measure(100, 10).bytes));
     }
 }

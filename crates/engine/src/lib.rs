@@ -1,0 +1,11 @@
+//! What plays do.
+//!
+//! `decide` is pure: from a plan, a state and an input it makes records and effects. The
+//! driver commits the records and then performs the effects. Recovery is the same fold of the
+//! same records; there is no second code path.
+
+pub mod decide;
+pub mod pack;
+pub mod plan;
+pub mod state;
+pub mod world;

@@ -1,0 +1,40 @@
+//! [`World`]: the clock and the randomness. Nothing else in the engine makes them, so a
+//! simulation owns both.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::ids::Id;
+use model::time::Timestamp;
+
+/// The clock and the randomness.
+#[async_trait]
+pub trait World: Send + Sync + 'static {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Random bits.
+    fn random(&self) -> u64;
+
+    /// Returns after a while.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// Makes ids, rising within a process even where the clock does not.
+#[derive(Debug, Default)]
+pub struct Ids {
+    last: Mutex<(u64, u64)>,
+}
+
+impl Ids {
+    /// The next id.
+    pub fn next(&self, world: &dyn World) -> Id {
+        let now = u64::try_from(world.now().0).unwrap_or(0);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ms, random) = *last;
+        // 46 random bits leave room to count upwards within a millisecond.
+        *last = if now > ms { (now, world.random() >> 18) } else { (ms, random + 1 + (world.random() & 0xff)) };
+        Id::from_parts(last.0, last.1)
+    }
+}
