@@ -5,7 +5,14 @@
 //! same records; there is no second code path.
 
 pub mod decide;
+pub mod driver;
+pub mod failpoint;
+pub mod flows;
+pub mod history;
+pub mod kv;
 pub mod pack;
 pub mod plan;
 pub mod state;
 pub mod world;
+
+pub use driver::{Engine, Parts, Settings};

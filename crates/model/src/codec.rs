@@ -36,6 +36,14 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     Ok(rmp_serde::from_slice(bytes)?)
 }
 
+/// The next of several things that were written one after another; `bytes` moves on behind it.
+///
+/// # Errors
+/// Where the bytes are not such a thing.
+pub fn decode_next<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, CodecError> {
+    Ok(rmp_serde::from_read(bytes)?)
+}
+
 /// Smaller bytes, with their size in front.
 pub fn compress(bytes: &[u8]) -> Vec<u8> {
     lz4_flex::compress_prepend_size(bytes)

@@ -121,3 +121,54 @@ pub const DOCUMENT_BYTES: usize = 16 << 20;
 
 /// Values in one document that a module reads or makes: of YAML, XML, CSV or a script.
 pub const DOCUMENT_NODES: usize = 1_000_000;
+
+/// Steps that the expressions of an array module may take for all elements together.
+pub const ELEMENT_STEPS: u64 = 4_000_000;
+
+/// Values that one JSONPath query may look at.
+pub const JSON_PATH_STEPS: u64 = 4_000_000;
+
+/// How deep XML may nest: an element takes up to two levels of JSON.
+pub const XML_DEPTH: usize = 60;
+
+/// How long a script may run.
+pub const CODE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of memory that a script may take.
+pub const CODE_MEMORY: usize = 64 << 20;
+
+/// Scripts that may be left behind because nothing stops them; with more, no other one starts.
+pub const CODE_RUNAWAYS: usize = 4;
+
+/// Bytes of an HTTP answer that `curl` reads: as base64, it still fits an output.
+pub const HTTP_BODY_BYTES: usize = 40 << 20;
+
+/// Redirects that one HTTP request follows.
+pub const HTTP_REDIRECTS: usize = 10;
+
+/// How long connecting to an HTTP peer may take.
+pub const HTTP_CONNECT: Duration = Duration::from_secs(10);
+
+/// HTTP requests under way at once; more of them wait.
+pub const HTTP_CONNECTIONS: usize = 1_000;
+
+/// Bytes of a file that is read or written at once.
+pub const FILE_BYTES: usize = 64 << 20;
+
+/// Bytes of the path of a file.
+pub const FILE_PATH_BYTES: usize = 1_024;
+
+/// Files that one list holds.
+pub const FILES_LISTED: usize = 10_000;
+
+/// Bytes of the name of a key/value.
+pub const KV_KEY_BYTES: usize = 512;
+
+/// Bytes of the data of one line of a play's log.
+pub const LOG_DATA_BYTES: usize = 64 << 10;
+
+/// Bytes of one key/value, as JSON.
+pub const KV_VALUE_BYTES: usize = 256 << 10;
+
+/// Characters of the key of a key/value, and of an event's key.
+pub const KEY_CHARS: usize = 512;

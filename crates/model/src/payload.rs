@@ -177,6 +177,33 @@ impl Payload {
         }
     }
 
+    /// JSON pointers to the sealed parts.
+    pub fn sealed_pointers(&self) -> Vec<String> {
+        let mut pointers = Vec::new();
+        self.collect_sealed(String::new(), &mut pointers);
+        pointers
+    }
+
+    fn collect_sealed(&self, at: String, pointers: &mut Vec<String>) {
+        match self {
+            Self::Sealed(_) => pointers.push(at),
+            Self::Sensitive(_, inner) => pointers.extend(inner.iter().map(|pointer| format!("{at}{pointer}"))),
+            Self::Recalled(_, packed) => packed.collect_sealed(at, pointers),
+            Self::Map(fields) => {
+                for (key, part) in fields {
+                    let name = key.replace('~', "~0").replace('/', "~1");
+                    part.collect_sealed(format!("{at}/{name}"), pointers);
+                }
+            }
+            Self::List(items) => {
+                for (index, part) in items.iter().enumerate() {
+                    part.collect_sealed(format!("{at}/{index}"), pointers);
+                }
+            }
+            Self::Plain(_) | Self::Stored(_) => {}
+        }
+    }
+
     /// Calls `visit` with every stored part.
     pub fn each_stored(&self, visit: &mut dyn FnMut(ValueRef)) {
         match self {

@@ -230,6 +230,9 @@ pub struct ParentStep {
     pub depth: u32,
     /// Whether the parent waits for the end.
     pub waits: bool,
+    /// The slots that plays above hold and this one shares, since they wait for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<LimitKey>,
 }
 
 /// A play as lists show it and as the store finds it. Rewritten with every commit of the play;

@@ -118,6 +118,8 @@ pub enum Record {
     Admitted(Admission),
     /// It left the queue, or its start time came; it runs.
     Started,
+    /// It has taken over all that it takes over from the play that it retries.
+    TookOver,
     /// Facts that the arguments of a step read from outside the play.
     Observed {
         /// The step.
@@ -264,6 +266,19 @@ pub struct Admission {
     /// For a retry: idempotency keys of steps whose outcome is unknown, which carry over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<LayerId, String>,
+    /// For a retry: where it begins again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryFrom>,
+}
+
+/// Where a retry begins again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RetryFrom {
+    /// At whatever was not finished.
+    Failure,
+    /// At this flowlet, and whatever is downstream of it.
+    Layer(String),
 }
 
 /// What follows an attempt that did not end well.
@@ -518,6 +533,7 @@ impl Record {
                 }
             }
             Self::Started
+            | Self::TookOver
             | Self::ApprovalGiven { .. }
             | Self::Resolved { .. }
             | Self::Held { .. }

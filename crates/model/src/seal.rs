@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ids::{CompanyId, Id};
@@ -17,9 +19,14 @@ impl fmt::Debug for Sealed {
     }
 }
 
+/// Bytes in binary formats, Base64 in text.
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
     }
 }
 
@@ -36,8 +43,16 @@ impl<'de> Deserialize<'de> for Sealed {
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Sealed, E> {
                 Ok(Sealed(bytes.into()))
             }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Sealed, E> {
+                BASE64_STANDARD.decode(text).map(|bytes| Sealed(bytes.into())).map_err(E::custom)
+            }
         }
-        deserializer.deserialize_bytes(Visitor)
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Visitor)
+        } else {
+            deserializer.deserialize_bytes(Visitor)
+        }
     }
 }
 

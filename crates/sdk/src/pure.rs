@@ -1,6 +1,7 @@
 //! [`PureCtx`]: what a pure module is handed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use expr::{Budget, Element, Found, Need, Root, Scope, Stop, Template};
 use model::failure::{Failure, code};
@@ -36,6 +37,7 @@ impl From<Stop> for Stopped {
 /// and a place for log lines. No clock, no network, no files.
 pub struct PureCtx<'a> {
     scope: &'a dyn Scope,
+    lazy: &'a [(Arc<str>, Template)],
     log: Vec<LogLine>,
 }
 
@@ -48,7 +50,31 @@ impl fmt::Debug for PureCtx<'_> {
 impl<'a> PureCtx<'a> {
     /// A context in which expressions read through `scope`.
     pub fn new(scope: &'a dyn Scope) -> Self {
-        Self { scope, log: Vec::new() }
+        Self { scope, lazy: &[], log: Vec::new() }
+    }
+
+    /// The same, with lazy arguments that were compiled before.
+    #[must_use]
+    pub fn with_lazy(self, lazy: &'a [(Arc<str>, Template)]) -> Self {
+        Self { lazy, ..self }
+    }
+
+    /// A lazy argument, compiled: an expression with or without braces, or JSON that holds some.
+    ///
+    /// # Errors
+    /// Where it does not parse.
+    pub fn lazy(&self, arg: &str, value: &Value) -> Result<Template, Stopped> {
+        if let Some((_, template)) = self.lazy.iter().find(|(name, _)| **name == *arg) {
+            return Ok(template.clone());
+        }
+        let compiled = match value {
+            Value::Text(text) => Template::compile_expr(text).map_err(|fault| vec![fault]),
+            other => Template::compile(other),
+        };
+        compiled.map_err(|faults| {
+            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::new(code::EXPRESSION_ERROR, format!("{arg}: {}", all.join("; "))).into()
+        })
     }
 
     /// The time, as RFC 3339 text: the same however often the step is evaluated.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::batch::{Batch, Chunk, Committed, Wait};
+use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::doc::{Doc, DocKey, UniqueKey};
 use model::ids::{CompanyId, FlowId};
 use model::payload::Digest;
@@ -93,6 +93,10 @@ impl<P: Plan> Store for Faulty<P> {
 
     async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError> {
         self.reading()?.load(play).await
+    }
+
+    async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError> {
+        self.reading()?.messages(play).await
     }
 
     async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError> {

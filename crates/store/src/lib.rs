@@ -53,6 +53,9 @@ pub trait Store: Send + Sync + 'static {
     /// All that is needed to go on with a play, read at one instant.
     async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError>;
 
+    /// The messages that a play has not read, oldest first.
+    async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError>;
+
     /// Headers, newest first.
     async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError>;
 

@@ -50,6 +50,14 @@ struct Play {
     messages: BTreeMap<MessageId, Message>,
 }
 
+impl Play {
+    fn unread(&self) -> Vec<Message> {
+        let mut messages: Vec<Message> = self.messages.values().cloned().collect();
+        messages.sort_by_key(|message| (message.at, message.id));
+        messages
+    }
+}
+
 #[derive(Default)]
 struct Limit {
     held: BTreeSet<PlayId>,
@@ -359,15 +367,17 @@ impl Store for MemoryStore {
     async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError> {
         Ok(self.world().plays.get(&play).map(|play| {
             let from = play.snapshot.as_ref().map_or(0, |snapshot| snapshot.records);
-            let mut messages: Vec<Message> = play.messages.values().cloned().collect();
-            messages.sort_by_key(|message| (message.at, message.id));
             Loaded {
                 header: play.header.clone(),
                 snapshot: play.snapshot.clone(),
                 tail: play.chunks.iter().map(|(_, chunk)| chunk).filter(|chunk| chunk.from >= from).cloned().collect(),
-                messages,
+                messages: play.unread(),
             }
         }))
+    }
+
+    async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError> {
+        Ok(self.world().plays.get(&play).map(Play::unread).unwrap_or_default())
     }
 
     async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError> {

@@ -30,6 +30,8 @@ use crate::plan::Plan;
 use crate::state::PlayState;
 
 pub use scope::FactScope;
+pub(crate) use scope::StepScope;
+pub(crate) use step::frozen;
 
 /// What a decision is made from.
 #[derive(Clone, Copy)]
@@ -76,7 +78,7 @@ pub enum Input {
 }
 
 /// How an attempt, or a pure run, came to an end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ran {
     /// What was run, where no record says so yet.
     pub args: Option<Payload>,
@@ -102,7 +104,7 @@ pub struct Call {
 }
 
 /// What came of an attempt.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum AttemptEnd {
     /// It ended well.
     Ok(Outcome),

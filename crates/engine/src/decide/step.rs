@@ -1,5 +1,7 @@
 //! A step is ready: is it passed over, what are its arguments, who must agree, what is run?
 
+use std::sync::Arc;
+
 use expr::{Budget, Need, ReadRoot, Scope, Stop, test_filter};
 use model::failure::{Failure, code};
 use model::flow::FilterMode;
@@ -142,8 +144,13 @@ fn holds(at: usize, filter: &FilterPlan, scope: &StepScope<'_>) -> Result<bool, 
     test_filter(filter.operator, filter.cast, &left, &right, &mut budget).map_err(|error| halt(Stop::Failed(error)))
 }
 
-/// A value as a record carries it, with what is sensitive in it marked.
-pub(super) fn payload(value: Value, sensitive: &std::sync::Arc<[String]>) -> Payload {
+/// The arguments of a step as records carry them.
+pub(crate) fn frozen(args: Value, work: &Work) -> Payload {
+    payload(args, &work.sensitive_args)
+}
+
+/// A value as records carry it, with what is sensitive in it marked.
+pub(super) fn payload(value: Value, sensitive: &Arc<[String]>) -> Payload {
     if sensitive.is_empty() { Payload::Plain(value) } else { Payload::Sensitive(value, sensitive.clone()) }
 }
 
@@ -152,7 +159,7 @@ fn ask_approval(ctx: Ctx<'_>, step: &StepId, layer: &PlanLayer, args: Value) -> 
     Decision::record(Record::ApprovalAsked {
         step: step.clone(),
         digest: Digest::of(args.to_canonical_json().as_bytes()),
-        args: payload(args, &layer.work.sensitive_args),
+        args: frozen(args, &layer.work),
         expires_at: terms.expires_in.map(|seconds| ctx.now.plus(std::time::Duration::from_secs(seconds))),
     })
 }
@@ -179,7 +186,7 @@ fn begin(ctx: Ctx<'_>, step: &StepId, args: Value) -> Decision {
     match &work.module.run {
         Run::Pure(_) | Run::Blocking(_) => Decision::effect(Effect::Pure { step: step.clone(), args, recorded: false }),
         Run::Effect(_) => {
-            let args = payload(args, &work.sensitive_args);
+            let args = frozen(args, work);
             attempt::intend(ctx, step, 1, args.clone(), Some(args))
         }
         // Only the aggregator is run by the engine, and it never comes here.
@@ -250,7 +257,7 @@ fn collect(ctx: Ctx<'_>, step: &StepId, layer: &PlanLayer) -> Decision {
     ]
     .into_iter()
     .collect();
-    let args = Some(payload(layer.def.args.clone(), &layer.work.sensitive_args));
+    let args = Some(frozen(layer.def.args.clone(), &layer.work));
     let since: Timestamp = ctx.now;
     let ran = Ran { args, since, log: Vec::new(), end: AttemptEnd::Ok(sdk::Outcome::Done(out.into())) };
     attempt::ran(ctx, step, ran)

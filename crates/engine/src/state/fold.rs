@@ -21,11 +21,13 @@ impl PlayState {
             Record::Admitted(admission) => {
                 self.args = admission.args.clone();
                 self.keys = admission.keys.clone();
+                self.taking_over = admission.retry.clone();
                 if !admission.deferred {
                     self.start(plan, at);
                 }
             }
             Record::Started => self.start(plan, at),
+            Record::TookOver => self.taking_over = None,
             Record::Observed { step, facts } => self.facts.entry(step.clone()).or_default().merge(facts.clone()),
             Record::ApprovalAsked { step, args, digest, expires_at } => {
                 let asked = At::Approval { digest: *digest, expires_at: *expires_at, given: Vec::new() };

@@ -14,7 +14,7 @@ use model::failure::Failure;
 use model::ids::{LayerId, PlayId};
 use model::payload::{Digest, Payload};
 use model::play::{Compensation, PlayState as Standing};
-use model::record::{Facts, StepId, Undo, WaitOn};
+use model::record::{Facts, RetryFrom, StepId, Undo, WaitOn};
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ pub struct PlayState {
     pub args: Payload,
     /// Idempotency keys that carry over from the play that it retries.
     pub keys: BTreeMap<LayerId, String>,
+    /// For a retry that has not taken over everything yet: where it begins again.
+    pub taking_over: Option<RetryFrom>,
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// When its time is over; moves with every pause.
@@ -149,6 +151,7 @@ impl Default for PlayState {
             phase: Phase::Deferred,
             args: Payload::default(),
             keys: BTreeMap::new(),
+            taking_over: None,
             started_at: None,
             deadline: None,
             held_since: None,
@@ -193,16 +196,53 @@ impl PlayState {
     }
 
     /// The next step to decide on, unless the play is paused or about to end.
-    pub fn next_step(&mut self) -> Option<StepId> {
-        if self.held_since.is_some() || self.stopping.is_some() || self.phase != Phase::Running {
+    pub fn next_step(&mut self, plan: &Plan) -> Option<StepId> {
+        if !self.is_going() {
             return None;
         }
-        self.todo.pop_front()
+        while let Some(step) = self.todo.pop_front() {
+            if self.is_ready(plan, &step) {
+                return Some(step);
+            }
+        }
+        None
+    }
+
+    fn is_going(&self) -> bool {
+        self.held_since.is_none()
+            && self.stopping.is_none()
+            && self.phase == Phase::Running
+            && self.taking_over.is_none()
+    }
+
+    /// Whether something is still to be taken over from the play that this one retries.
+    pub fn must_take_over(&self) -> bool {
+        self.phase == Phase::Running && self.taking_over.is_some()
+    }
+
+    /// Whether a step has begun or ended here.
+    pub fn knows(&self, plan: &Plan, step: &StepId) -> bool {
+        let slot = plan.layer(step).slot;
+        let is_over = self.frames.get(&FrameId::of(plan, step)).is_none_or(|frame| frame.result(slot).is_some());
+        is_over || self.active.contains_key(step)
+    }
+
+    /// Whether there is something to decide about a step. It may have been settled since it was put on the list.
+    fn is_ready(&self, plan: &Plan, step: &StepId) -> bool {
+        match self.active.get(step).map(|active| &active.at) {
+            Some(At::Approved | At::Retry(_)) => true,
+            Some(At::Loop) => self.loops.get(step).is_some_and(Loop::is_over),
+            Some(_) => false,
+            None => {
+                let slot = usize::from(plan.layer(step).slot);
+                self.frames.get(&FrameId::of(plan, step)).is_some_and(|frame| frame.is_free(slot))
+            }
+        }
     }
 
     /// Whether steps are ready to be decided on.
     pub fn has_steps(&self) -> bool {
-        self.held_since.is_none() && self.stopping.is_none() && self.phase == Phase::Running && !self.todo.is_empty()
+        self.is_going() && !self.todo.is_empty()
     }
 
     /// Puts a step back, to be decided on next.
@@ -309,6 +349,12 @@ impl PlayState {
                 visit(args);
             }
         }
+    }
+
+    /// Replaces full pages of collected values by what `pack` makes of them, so that they are
+    /// written once and then referred to.
+    pub fn settle_pages(&mut self, pack: &mut dyn FnMut(&Payload) -> Option<Payload>) {
+        self.loops.values_mut().for_each(|open| open.settle_pages(pack));
     }
 
     fn begin(&mut self, step: StepId, active: Active) {

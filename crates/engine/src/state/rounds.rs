@@ -127,6 +127,14 @@ impl Loop {
         self.pages.iter().cloned().chain(open).collect()
     }
 
+    pub(super) fn settle_pages(&mut self, pack: &mut dyn FnMut(&Payload) -> Option<Payload>) {
+        for page in self.pages.iter_mut().filter(|page| matches!(page.values, Payload::Plain(_) | Payload::List(_))) {
+            if let Some(packed) = pack(&page.values) {
+                page.values = packed;
+            }
+        }
+    }
+
     pub(super) fn each_payload(&mut self, visit: &mut dyn FnMut(&mut Payload)) {
         visit(&mut self.args);
         self.pages.iter_mut().map(|page| &mut page.values).for_each(&mut *visit);

@@ -18,6 +18,7 @@ pub use layer::{
 pub use names::{InvalidName, Ref, Slug};
 
 use crate::ids::{FlowId, GroupId, UserId};
+use crate::payload::Digest;
 use crate::time::Timestamp;
 
 /// The definition of a flow: an ordered graph of flowlets.
@@ -124,7 +125,7 @@ pub struct Flow {
     pub updated_at: Timestamp,
 }
 
-/// One published definition. It never changes.
+/// One published version of a flow. It never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FlowVersion {
@@ -132,8 +133,8 @@ pub struct FlowVersion {
     pub flow: FlowId,
     /// From 1.
     pub version: u32,
-    /// What runs.
-    pub def: FlowDef,
+    /// The digest of what runs, under which it is kept.
+    pub definition: Digest,
     /// When it was published.
     pub published_at: Timestamp,
     /// Who published it; none where it was not a person.

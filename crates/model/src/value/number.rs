@@ -56,6 +56,11 @@ impl Number {
         }
     }
 
+    /// The exact sum; `None` where it, or one of the two, does not fit a decimal.
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        Some(Self::from(self.decimal()?.checked_add(other.decimal()?)?))
+    }
+
     /// The nearest binary float, for what is not money: durations, ratios, graphs.
     pub fn to_f64(&self) -> f64 {
         match &self.0 {

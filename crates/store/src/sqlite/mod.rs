@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use model::audit::AuditRow;
-use model::batch::{Batch, Chunk, Committed, Wait};
+use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::codec;
 use model::doc::{Doc, DocKey, UniqueKey};
 use model::ids::{CompanyId, FlowId};
@@ -170,6 +170,10 @@ impl Store for SqliteStore {
 
     async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError> {
         self.read(move |connection| read::load(connection, play)).await
+    }
+
+    async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError> {
+        self.read(move |connection| read::messages(connection, play)).await
     }
 
     async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError> {

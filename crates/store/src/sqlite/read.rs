@@ -76,9 +76,18 @@ pub(super) fn load(connection: &mut Connection, play: PlayKey) -> rusqlite::Resu
         )?
         .query_map(params![id(play.company.0), id(play.play.0), from], chunk_of)?
         .collect::<Result<_, _>>()?;
-    let messages = connection
+    let messages = messages_in(&connection, play)?;
+    Ok(Some(Loaded { header, snapshot, tail, messages }))
+}
+
+pub(super) fn messages(connection: &mut Connection, play: PlayKey) -> rusqlite::Result<Vec<Message>> {
+    messages_in(connection, play)
+}
+
+fn messages_in(connection: &Connection, play: PlayKey) -> rusqlite::Result<Vec<Message>> {
+    connection
         .prepare_cached("SELECT id, at, body FROM messages WHERE company = ? AND play = ? ORDER BY at, id")?
-        .query_map(key, |row| {
+        .query_map(params![id(play.company.0), id(play.play.0)], |row| {
             Ok(Message {
                 id: MessageId(read_id(row.get_ref(0)?)?),
                 to: play,
@@ -86,8 +95,7 @@ pub(super) fn load(connection: &mut Connection, play: PlayKey) -> rusqlite::Resu
                 body: codec::decode(row.get_ref(2)?.as_blob()?).map_err(undecodable)?,
             })
         })?
-        .collect::<Result<_, _>>()?;
-    Ok(Some(Loaded { header, snapshot, tail, messages }))
+        .collect()
 }
 
 /// The part of a list query that both the page and the count share.

@@ -1,0 +1,486 @@
+//! Admission: a play is born, and whoever asked for it is told when that is durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expr::{Budget, Given};
+use model::actor::Actor;
+use model::audit::AuditRow;
+use model::batch::{Batch, Chunk, PlayWrite};
+use model::doc::{Doc, DocKey, DocKind, DocWrite, Expect};
+use model::ids::{CompanyId, LayerId, PlayId};
+use model::limits::{ARGS_BYTES, IDEMPOTENCY_KEPT, JSON_DEPTH};
+use model::payload::{Digest, Payload};
+use model::play::{FlowAt, LimitKey, PlayHeader, PlayKey, PlayState as Standing, Slot, SlotPlace, Trigger};
+use model::record::{Admission, Entry, Record, RetryFrom};
+use model::time::Timestamp;
+use model::value::Value;
+use serde::{Deserialize, Serialize};
+use store::{CommitError, Conflict, StoreError};
+use tokio::sync::oneshot;
+
+use super::commit::{NotCommitted, encode_records};
+use super::play::{Note, Running};
+use super::{Engine, Report};
+use crate::flows::{FlowError, Published};
+use crate::pack::{PackError, Packer};
+use crate::state::PlayState;
+
+/// A wish to run a flow.
+#[derive(Debug, Clone)]
+pub struct Admit {
+    /// Whose flow.
+    pub company: CompanyId,
+    /// Which one: its id or its permanent id.
+    pub flow: String,
+    /// The play's arguments.
+    pub args: Value,
+    /// Who wishes it.
+    pub actor: Actor,
+    /// What made them wish it.
+    pub trigger: Trigger,
+    /// For people to find the play by.
+    pub labels: BTreeMap<String, String>,
+    /// The same key for the same wish: it is granted once.
+    pub idempotency_key: Option<String>,
+    /// Not to begin before.
+    pub start_at: Option<Timestamp>,
+    /// Run the draft, and run it even where the flow is not enabled.
+    pub force: bool,
+    /// The request behind it, for the audit log.
+    pub request: RequestInfo,
+}
+
+/// The request that something was asked by.
+#[derive(Debug, Clone, Default)]
+pub struct RequestInfo {
+    /// Its id.
+    pub id: Option<String>,
+    /// The address it came from.
+    pub ip: Option<String>,
+}
+
+/// Why a play was not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The flow cannot be run.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// The flow is not enabled.
+    #[error("the flow {0} is not enabled; enable it, or run it with force")]
+    Disabled(String),
+    /// The arguments are too large, too deep, or no object.
+    #[error("{0}")]
+    BadArguments(String),
+    /// The idempotency key was used with other arguments.
+    #[error("the idempotency key was used before with other arguments; use a new key for a new play")]
+    KeyReused,
+    /// No slot is free, and the flow says that plays do not queue.
+    #[error("the flow's concurrency limit is reached; try again later")]
+    LimitReached,
+    /// Too many plays queue.
+    #[error("too many plays queue under the flow's concurrency limit; try again later")]
+    QueueFull,
+    /// flow8 is shutting down.
+    #[error("flow8 is shutting down; ask again in a moment")]
+    Draining,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bug, or a damaged store.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What is remembered of an idempotency key.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    play: PlayId,
+    args: Digest,
+}
+
+/// Everything about a play that is about to be born.
+#[derive(Clone)]
+pub(super) struct Birth {
+    pub(super) published: Arc<Published>,
+    pub(super) header: PlayHeader,
+    pub(super) args: Value,
+    pub(super) keys: BTreeMap<LayerId, String>,
+    /// Documents that change with it.
+    pub(super) docs: Vec<DocWrite>,
+    pub(super) audit: Vec<AuditRow>,
+    /// For a retry: where it begins again.
+    pub(super) retry: Option<RetryFrom>,
+}
+
+impl Birth {
+    fn admission(&self, args: Payload, deferred: bool) -> Record {
+        Record::Admitted(Admission { args, deferred, keys: self.keys.clone(), retry: self.retry.clone() })
+    }
+}
+
+/// Whether arguments are within their limits.
+///
+/// # Errors
+/// With what they are not.
+pub(super) fn check_args(args: &Value) -> Result<(), String> {
+    if args.as_map().is_none() {
+        return Err(format!("the arguments are an object, not a {}", args.type_name()));
+    }
+    let measure = args.measure(ARGS_BYTES, JSON_DEPTH);
+    if measure.bytes > ARGS_BYTES {
+        return Err(format!("the arguments are larger than {} MiB", ARGS_BYTES >> 20));
+    }
+    if measure.depth > JSON_DEPTH {
+        return Err(format!("the arguments nest deeper than {JSON_DEPTH} levels"));
+    }
+    Ok(())
+}
+
+/// The slot that a play of a flow needs, if the flow sets a limit.
+///
+/// # Errors
+/// Where the key cannot be evaluated.
+pub(super) fn slot_of(published: &Published, args: &Value) -> Result<Option<Slot>, String> {
+    let Some(concurrency) = &published.plan.def.concurrency else { return Ok(None) };
+    let digest = match &published.plan.limit_key {
+        None => Digest::of(&[]),
+        Some(key) => {
+            let at = &published.at;
+            let flow = Value::map([
+                ("id", Value::from(at.id.to_string())),
+                ("permanentId", (&*at.permanent_id).into()),
+                ("version", at.version.into()),
+                ("name", at.name.as_str().into()),
+            ]);
+            let scope = Given { args: Some(args.clone()), flow: Some(flow), ..Given::default() };
+            let value = key.eval(&scope, &mut Budget::default()).map_err(|stop| format!("concurrency.key: {stop}"))?;
+            Digest::of(value.to_canonical_json().as_bytes())
+        }
+    };
+    let key = LimitKey { flow: published.at.id, key: digest };
+    Ok(Some(Slot { key, limit: concurrency.limit, place: SlotPlace::Later }))
+}
+
+/// A play that is only admitted, and begins later.
+pub(super) fn admitted(
+    engine: &Engine,
+    header: PlayHeader,
+    args: Value,
+    record: impl FnOnce(Payload) -> Record,
+) -> Result<PlayWrite, PackError> {
+    let mut packer = Packer::new(header.key, engine.parts.seal.clone());
+    let record = record(packer.pack(&Payload::Plain(args))?);
+    let bytes = model::codec::encode(&Entry { at: header.created_at, record })?;
+    let values = packer.take_new();
+    Ok(PlayWrite {
+        header: PlayHeader { revision: 1, records: 1, ..header },
+        chunk: Some(Chunk { from: 0, count: 1, bytes: encode_records(&bytes) }),
+        snapshot: None,
+        values: values.into_iter().map(|packed| (packed.at.digest, packed.bytes)).collect(),
+        waits: Vec::new(),
+        waited: Vec::new(),
+        read: Vec::new(),
+    })
+}
+
+impl Engine {
+    /// A header of a play that nobody knows of yet.
+    pub(super) fn new_header(
+        &self,
+        company: CompanyId,
+        at: &FlowAt,
+        trigger: Trigger,
+        actor: Actor,
+        now: Timestamp,
+    ) -> PlayHeader {
+        PlayHeader {
+            key: PlayKey { company, play: PlayId(self.new_id()) },
+            revision: 0,
+            records: 0,
+            flow: at.clone(),
+            state: Standing::New,
+            trigger,
+            actor,
+            labels: BTreeMap::new(),
+            created_at: now,
+            start_at: None,
+            started_at: None,
+            ended_at: None,
+            due: None,
+            owner: None,
+            slot: None,
+            parent: None,
+            retry_of: None,
+            error: None,
+            failed_ref: None,
+            compensation: None,
+        }
+    }
+
+    /// Admits a play. It is durable when this returns. With `wait`, it returns when the play has
+    /// ended or waits for something, or when that time is over.
+    ///
+    /// # Errors
+    /// Where the play was not admitted.
+    pub async fn admit(self: &Arc<Self>, admit: Admit, wait: Option<Duration>) -> Result<Report, AdmitError> {
+        if self.is_draining() {
+            return Err(AdmitError::Draining);
+        }
+        check_args(&admit.args).map_err(AdmitError::BadArguments)?;
+        let (published, mut docs) = if admit.force {
+            self.draft_as_published(admit.company, &admit.flow).await?
+        } else {
+            let published = self.published(admit.company, &admit.flow).await?;
+            if !published.enabled {
+                return Err(AdmitError::Disabled(published.at.permanent_id.to_string()));
+            }
+            (published, Vec::new())
+        };
+        let now = self.now();
+        let slot = slot_of(&published, &admit.args).map_err(AdmitError::BadArguments)?;
+        let header = PlayHeader {
+            labels: admit.labels,
+            start_at: admit.start_at.filter(|at| *at > now),
+            slot,
+            ..self.new_header(admit.company, &published.at, admit.trigger, admit.actor, now)
+        };
+        if let Some(key) = &admit.idempotency_key {
+            docs.push(remember(&header, key, &admit.args, Expect::Absent, now));
+        }
+        let audit = header.actor.is_person().then(|| run_audit(&header, &admit.request, now));
+        let birth = Birth {
+            published,
+            header,
+            args: admit.args,
+            keys: BTreeMap::new(),
+            docs,
+            audit: audit.into_iter().collect(),
+            retry: None,
+        };
+        self.bear(birth, wait).await
+    }
+
+    /// Brings a play into the world, or finds the one that its idempotency key stands for.
+    pub(super) async fn bear(self: &Arc<Self>, mut birth: Birth, wait: Option<Duration>) -> Result<Report, AdmitError> {
+        loop {
+            // The play must not depend on whoever asked for it: they may go away at any moment.
+            let (told, telling) = oneshot::channel();
+            let (watcher, watched) = oneshot::channel();
+            let watcher = wait.is_some().then_some(watcher);
+            tokio::spawn(begin(self.clone(), birth.clone(), told, watcher));
+            let outcome = telling.await.map_err(|_| AdmitError::Internal("the play was lost before it began".into()))?;
+            match outcome {
+                Ok(report) => return self.await_end(report, wait, watched).await,
+                Err(NotBorn::Refused(error)) => return Err(error),
+                Err(NotBorn::Remembered(key)) => match self.first_of(&key, &birth).await? {
+                    First::Report(report) => {
+                        let (watcher, watched) = oneshot::channel();
+                        if wait.is_some() && !report.header.state.is_ended() {
+                            self.note(report.header.key, Note::Watch(watcher));
+                        }
+                        return self.await_end(*report, wait, watched).await;
+                    }
+                    First::Forgotten(write) => {
+                        birth.docs.retain(|doc| doc.key != key);
+                        birth.docs.push(write);
+                    }
+                },
+            }
+        }
+    }
+
+    async fn await_end(
+        self: &Arc<Self>,
+        report: Report,
+        wait: Option<Duration>,
+        watched: oneshot::Receiver<Report>,
+    ) -> Result<Report, AdmitError> {
+        let Some(wait) = wait else { return Ok(report) };
+        if report.header.state.is_ended() {
+            return if report.out.is_some() { Ok(report) } else { self.with_output(report).await };
+        }
+        let replayed = report.replayed;
+        tokio::select! {
+            ended = watched => match ended {
+                Ok(ended) => Ok(Report { replayed, ..ended }),
+                Err(_) => self.as_it_stands(report).await,
+            },
+            () = self.parts.world.sleep(wait) => self.as_it_stands(report).await,
+        }
+    }
+
+    async fn as_it_stands(&self, report: Report) -> Result<Report, AdmitError> {
+        let header = self.parts.store.header(report.header.key).await?.unwrap_or(report.header);
+        let report = Report { header, ..report };
+        if report.header.state.is_ended() { self.with_output(report).await } else { Ok(report) }
+    }
+
+    async fn with_output(&self, report: Report) -> Result<Report, AdmitError> {
+        let out = self.output_of(report.header.key).await.map_err(|error| AdmitError::Internal(error.to_string()))?;
+        Ok(Report { out: Some(out), ..report })
+    }
+
+    /// The play that an idempotency key stands for.
+    async fn first_of(&self, key: &DocKey, birth: &Birth) -> Result<First, AdmitError> {
+        let Some(doc) = self.parts.store.doc(key).await? else {
+            // It was forgotten between two looks.
+            return Ok(First::Forgotten(remember_again(birth, key, Expect::Absent, self.now())));
+        };
+        let remembered: Remembered = read(&doc)?;
+        let play = PlayKey { play: remembered.play, ..birth.header.key };
+        let header = self.parts.store.header(play).await?;
+        let is_over = header.as_ref().is_none_or(|header| header.state.is_ended());
+        if doc.expires_at.is_some_and(|at| at <= self.now()) && is_over {
+            return Ok(First::Forgotten(remember_again(birth, key, Expect::Revision(doc.revision), self.now())));
+        }
+        if remembered.args != digest_of(&birth.args) {
+            return Err(AdmitError::KeyReused);
+        }
+        match header {
+            Some(header) => Ok(First::Report(Box::new(Report { header, out: None, replayed: true }))),
+            None => Ok(First::Forgotten(remember_again(birth, key, Expect::Revision(doc.revision), self.now()))),
+        }
+    }
+}
+
+enum First {
+    Report(Box<Report>),
+    Forgotten(DocWrite),
+}
+
+/// Why a play did not come to be.
+enum NotBorn {
+    Refused(AdmitError),
+    /// Its idempotency key is known.
+    Remembered(DocKey),
+}
+
+fn digest_of(args: &Value) -> Digest {
+    Digest::of(args.to_canonical_json().as_bytes())
+}
+
+fn remember(header: &PlayHeader, key: &str, args: &Value, expect: Expect, now: Timestamp) -> DocWrite {
+    let id = format!("run/{}/{key}", header.flow.permanent_id);
+    let doc = DocKey::new(header.key.company, DocKind::Idempotency, id);
+    DocWrite::put(doc, expect, &Remembered { play: header.key.play, args: digest_of(args) })
+        .expiring(now.plus(IDEMPOTENCY_KEPT))
+}
+
+fn remember_again(birth: &Birth, key: &DocKey, expect: Expect, now: Timestamp) -> DocWrite {
+    let remembered = Remembered { play: birth.header.key.play, args: digest_of(&birth.args) };
+    DocWrite::put(key.clone(), expect, &remembered).expiring(now.plus(IDEMPOTENCY_KEPT))
+}
+
+fn read<T: serde::de::DeserializeOwned>(doc: &Doc) -> Result<T, AdmitError> {
+    doc.read().map_err(|error| AdmitError::Internal(error.to_string()))
+}
+
+fn run_audit(header: &PlayHeader, request: &RequestInfo, now: Timestamp) -> AuditRow {
+    AuditRow {
+        company: header.key.company,
+        at: now,
+        actor: header.actor.clone(),
+        action: "play.run".into(),
+        entity: "play".into(),
+        entity_id: header.key.play.to_string(),
+        before: Value::Null,
+        after: Value::map([("flowId", Value::from(header.flow.id.to_string())), ("version", header.flow.version.into())]),
+        request_id: request.id.clone(),
+        ip: request.ip.clone(),
+    }
+}
+
+/// Admits a play, tells whoever asked, and runs it.
+async fn begin(
+    engine: Arc<Engine>,
+    birth: Birth,
+    told: oneshot::Sender<Result<Report, NotBorn>>,
+    watcher: Option<oneshot::Sender<Report>>,
+) {
+    let is_later = birth.header.start_at.is_some() || engine.plays.len() >= engine.parts.settings.max_active;
+    let born = if is_later { defer(&engine, &birth, SlotPlace::Later).await.map(Err) } else { start(&engine, &birth).await };
+    let mut running = match born {
+        Ok(Ok(running)) => running,
+        Ok(Err(header)) => {
+            let _ = told.send(Ok(Report { header, out: None, replayed: false }));
+            return;
+        }
+        Err(error) => {
+            let _ = told.send(Err(error));
+            return;
+        }
+    };
+    let key = running.key();
+    if running.state.is_ended() {
+        let out = engine.clone().given(key, running.out.clone()).await;
+        let _ = told.send(Ok(Report { header: running.header, out, replayed: false }));
+        return;
+    }
+    let Some(inbox) = engine.plays.take_in(key) else { return };
+    let _ = told.send(Ok(Report { header: running.header.clone(), out: None, replayed: false }));
+    running.watchers.extend(watcher);
+    running.launch();
+    running.run(inbox).await;
+}
+
+/// Begins a play at once: it thinks as far as it can, and its first commit has all of that. The
+/// inner error is the header of a play that has to wait for a slot.
+async fn start(engine: &Arc<Engine>, birth: &Birth) -> Result<Result<Running, PlayHeader>, NotBorn> {
+    let plan = birth.published.plan.clone();
+    let mut running = Running::new(engine, plan, birth.header.clone(), PlayState::default());
+    if let Some(slot) = &mut running.slot {
+        slot.place = SlotPlace::Held;
+    }
+    running.pending.docs = birth.docs.clone();
+    running.pending.audit = birth.audit.clone();
+    let now = birth.header.created_at;
+    running.record(birth.admission(Payload::Plain(birth.args.clone()), false), now);
+    running.think_first().await;
+    match running.commit().await {
+        Ok(()) => Ok(Ok(running)),
+        Err(NotCommitted::Conflict(Conflict::SlotBusy)) => {
+            let queues = birth.published.plan.def.concurrency.as_ref();
+            if queues.is_some_and(|limit| limit.on_limit == model::flow::OnLimit::Reject) {
+                return Err(NotBorn::Refused(AdmitError::LimitReached));
+            }
+            defer(engine, birth, SlotPlace::Queued).await.map(Err)
+        }
+        Err(error) => Err(not_born(error)),
+    }
+}
+
+/// Admits a play that begins later: at its start time, with a slot, or when there is room in memory.
+async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<PlayHeader, NotBorn> {
+    let mut header = birth.header.clone();
+    if let Some(slot) = &mut header.slot {
+        slot.place = place;
+    }
+    let waits_for_slot = place == SlotPlace::Queued;
+    header.due = if waits_for_slot { None } else { Some(header.start_at.unwrap_or(header.created_at)) };
+    header.state = if header.slot.is_some() || header.start_at.is_some() { Standing::Deferred } else { Standing::New };
+    let write = admitted(engine, header, birth.args.clone(), |args| birth.admission(args, true))
+        .map_err(|error| NotBorn::Refused(AdmitError::Internal(error.to_string())))?;
+    let header = write.header.clone();
+    let batch = Batch { plays: vec![write], docs: birth.docs.clone(), audit: birth.audit.clone(), ..Batch::default() };
+    match engine.parts.store.commit(batch).await {
+        Ok(committed) => {
+            engine.follow(&committed);
+            engine.alarm.set(header.due.unwrap_or(Timestamp(i64::MAX)));
+            Ok(header)
+        }
+        Err(CommitError::Conflict(conflict)) => Err(not_born(NotCommitted::Conflict(conflict))),
+        Err(CommitError::Store(error)) => Err(NotBorn::Refused(error.into())),
+    }
+}
+
+fn not_born(error: NotCommitted) -> NotBorn {
+    match error {
+        NotCommitted::Conflict(Conflict::Doc(key)) if key.kind == DocKind::Idempotency => NotBorn::Remembered(key),
+        NotCommitted::Conflict(Conflict::QueueFull) => NotBorn::Refused(AdmitError::QueueFull),
+        NotCommitted::Conflict(conflict) => NotBorn::Refused(AdmitError::Internal(conflict.to_string())),
+        NotCommitted::Store(error) => NotBorn::Refused(error.into()),
+        NotCommitted::Pack(error) => NotBorn::Refused(AdmitError::Internal(error.to_string())),
+    }
+}

@@ -1,0 +1,163 @@
+//! Attempts: modules that reach outside, and scripts on threads of their own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::{Abortable, Aborted, AbortHandle};
+use model::batch::Event;
+use model::doc::{DocKind, DocWrite, Expect};
+use model::failure::{Failure, code};
+use model::payload::Payload;
+use model::record::{MessageBody, StepId};
+use model::time::Timestamp;
+use model::value::Value;
+use sdk::{EffectCtx, EffectLog, Mishap, PureCtx, PureRun, Run, Stopped};
+use store::DocQuery;
+
+use super::Engine;
+use super::play::{Landed, Running, panic_failure, panicked};
+use crate::decide::{AttemptEnd, Effect, FactScope, Ran};
+use crate::failpoint::FailPoint;
+
+impl Running {
+    /// Begins what had to come after the commit.
+    pub(super) fn launch(&mut self) {
+        let mut later = Vec::new();
+        for effect in std::mem::take(&mut self.after) {
+            match effect {
+                Effect::Attempt { step, attempt, args, timeout } => self.attempt(step, attempt, args, timeout),
+                Effect::SeekEvent(key) => self.seek_event(key),
+                Effect::Fetch(step, needs) => self.fetch(step, needs),
+                // One at a time: two that hold a lock each, waiting for the other's, would wait for ever.
+                Effect::Kv { step, op, args, since } if later.is_empty() => {
+                    later.push(None);
+                    self.change_kv(step, op, args, since);
+                }
+                other => later.push(Some(other)),
+            }
+        }
+        self.after = later.into_iter().flatten().collect();
+        // What was not needed after all is for others.
+        self.permits.clear();
+    }
+
+    fn attempt(&mut self, step: StepId, attempt: u32, args: Payload, timeout: std::time::Duration) {
+        let plan = self.plan.clone();
+        let Run::Effect(run) = plan.work(&step).module.run.clone() else { return };
+        let engine = self.engine.clone();
+        let play = self.key();
+        let permit = self.permits.pop();
+        let ctx = Arc::new(EffectCtx {
+            company: play.company,
+            flow: self.header.flow.id,
+            play: play.play,
+            attempt,
+            idempotency_key: self.state.idempotency_key(play.play, &step),
+            timeout,
+            http: engine.parts.http.clone(),
+            storage: engine.parts.files.clone(),
+            log: EffectLog::default(),
+        });
+        let (abort, registration) = AbortHandle::new_pair();
+        self.aborts.insert(step.clone(), abort);
+        let since = engine.now();
+        let flight = async move {
+            let _permit = match permit {
+                Some(permit) => Some(permit),
+                None => engine.effects.clone().acquire_owned().await.ok(),
+            };
+            let end = match engine.value_of(play, &args).await {
+                Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),
+                Ok(args) => {
+                    engine.at(FailPoint::BeforeEffect);
+                    let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    engine.at(FailPoint::AfterEffect);
+                    end
+                }
+            };
+            Landed::Ran(step, Ran { args: None, since, log: ctx.log.take(), end })
+        };
+        let flight = Abortable::new(flight, registration);
+        self.flights.push(Box::pin(flight.map(|landed| landed.unwrap_or_else(|Aborted| Landed::Nothing))));
+    }
+
+    /// Runs a pure module that may take long, on a thread of its own.
+    pub(super) fn run_blocking(
+        &mut self,
+        step: StepId,
+        run: PureRun,
+        args: Value,
+        frozen: Option<Payload>,
+        since: Timestamp,
+    ) {
+        let facts = FactScope(self.state.facts(&step).cloned());
+        let blocking = self.engine.blocking.clone();
+        self.flights.push(Box::pin(async move {
+            let permit = blocking.acquire_owned().await;
+            let ran = tokio::task::spawn_blocking(move || {
+                let mut pure = PureCtx::new(&facts);
+                let outcome = catch_unwind(AssertUnwindSafe(|| run(args, &mut pure)));
+                (outcome.unwrap_or_else(|panic| Err(panicked(&*panic))), pure.into_log())
+            })
+            .await;
+            drop(permit);
+            let (outcome, log) = ran.unwrap_or_else(|error| {
+                (Err(Stopped::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string()))), Vec::new())
+            });
+            let end = match outcome {
+                Ok(outcome) => AttemptEnd::Ok(outcome),
+                Err(Stopped::Failed(failure)) => AttemptEnd::Failed(failure),
+                Err(Stopped::Need(needs)) => return Landed::Need(step, needs),
+            };
+            Landed::Ran(step, Ran { args: frozen, since, log, end })
+        }));
+    }
+
+    /// Looks for an event that came before anybody waited for it.
+    fn seek_event(&mut self, key: String) {
+        let (engine, company) = (self.engine.clone(), self.key().company);
+        self.flights.push(Box::pin(async move {
+            let query = DocQuery { prefix: Event::doc_prefix(&key), ..DocQuery::all(company, DocKind::Event, 1) };
+            let docs = engine.persist(|| engine.parts.store.docs(&query)).await;
+            let Some(doc) = docs.unwrap_or_default().into_iter().next() else { return Landed::Nothing };
+            if doc.expires_at.is_some_and(|at| at <= engine.now()) {
+                return Landed::Nothing;
+            }
+            match doc.read::<Value>() {
+                Ok(data) => {
+                    let taken = DocWrite::remove(doc.key, Expect::Revision(doc.revision));
+                    Landed::Event(MessageBody::Event { key, data }, taken)
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an early event does not read");
+                    Landed::Nothing
+                }
+            }
+        }));
+    }
+}
+
+impl Engine {
+    /// Waits for an attempt, as long as it may take.
+    async fn watch(
+        &self,
+        attempt: impl Future<Output = Result<sdk::Outcome, Mishap>>,
+        timeout: std::time::Duration,
+    ) -> AttemptEnd {
+        // A panic must fail the flowlet and nothing else; what it left half-done is dropped.
+        let attempt = AssertUnwindSafe(attempt).catch_unwind();
+        tokio::select! {
+            outcome = attempt => match outcome {
+                Ok(Ok(outcome)) => AttemptEnd::Ok(outcome),
+                Ok(Err(Mishap::Failed(failure))) => AttemptEnd::Failed(failure),
+                Ok(Err(Mishap::Unknown(failure))) => AttemptEnd::Unknown(failure),
+                Err(panic) => AttemptEnd::Unknown(panic_failure(&*panic)),
+            },
+            () = self.parts.world.sleep(timeout) => {
+                let message = format!("the attempt took longer than its {} seconds", timeout.as_secs());
+                AttemptEnd::Unknown(Failure::new(code::TIMEOUT, message))
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Plays that plays start: admitted in the commit of the step that asks for them.
+
+use std::collections::BTreeMap;
+
+use model::batch::PlayWrite;
+use model::failure::{Failure, code};
+use model::limits::SUBFLOW_DEPTH;
+use model::play::{ParentStep, PlayHeader};
+use model::record::{Admission, Record, StepId};
+use model::value::Value;
+
+use super::admit::{admitted, check_args, slot_of};
+use super::play::{Landed, Running};
+use crate::decide::{Call, Input};
+use crate::flows::FlowError;
+
+/// A play that will be admitted with the next commit.
+pub(super) struct NewPlay {
+    pub(super) write: PlayWrite,
+}
+
+/// A play that a step asked for, ready to be admitted; or why it cannot be.
+pub(super) struct Ready {
+    step: StepId,
+    call: Call,
+    outcome: Result<NewPlay, Failure>,
+}
+
+impl Running {
+    /// Makes the play that a step asks for ready.
+    pub(super) fn start_play(&mut self, step: StepId, flow: String, args: Value, call: Call) {
+        let engine = self.engine.clone();
+        let parent = self.header.clone();
+        let this = self.parent_step(&step, call.wait);
+        self.flights.push(Box::pin(async move {
+            let outcome = engine.new_child(&parent, this, &flow, args).await;
+            Landed::Child(Box::new(Ready { step, call, outcome }))
+        }));
+    }
+
+    fn parent_step(&self, step: &StepId, waits: bool) -> ParentStep {
+        let above = self.header.parent.as_ref();
+        // What waits for the child, or for the play that waits for it, shares its slots with it.
+        let shared = above.filter(|above| above.waits).map(|above| above.slots.clone()).unwrap_or_default();
+        let own = self.header.slot.as_ref().map(|slot| slot.key);
+        ParentStep {
+            play: self.key().play,
+            step: step.clone(),
+            depth: above.map_or(0, |above| above.depth) + 1,
+            waits,
+            slots: if waits { shared.into_iter().chain(own).collect() } else { Vec::new() },
+        }
+    }
+
+    /// The play becomes part of the next commit.
+    pub(super) fn child_ready(&mut self, ready: Ready) {
+        let outcome = ready.outcome.map(|child| {
+            let play = child.write.header.key.play;
+            self.pending.children.push(child);
+            play
+        });
+        self.inputs.push_back(Input::Started(ready.step, ready.call, outcome));
+    }
+}
+
+impl super::Engine {
+    async fn new_child(&self, parent: &PlayHeader, this: ParentStep, flow: &str, args: Value) -> Result<NewPlay, Failure> {
+        if this.depth > SUBFLOW_DEPTH {
+            let message = format!("plays start each other {SUBFLOW_DEPTH} deep; does a flow call itself?");
+            return Err(Failure::new(code::LIMIT_EXCEEDED, message));
+        }
+        check_args(&args).map_err(|message| Failure::new(code::LIMIT_EXCEEDED, message))?;
+        let published = self.published(parent.key.company, flow).await.map_err(|error| match error {
+            FlowError::Store(error) => Failure::new(code::INTERNAL_ERROR, error.to_string()),
+            other => Failure::new(code::FLOW_NOT_PUBLISHED, other.to_string()),
+        })?;
+        let now = self.now();
+        let slot = slot_of(&published, &args).map_err(|message| Failure::new(code::EXPRESSION_ERROR, message))?;
+        let shares = |key: &model::play::LimitKey| this.slots.contains(key);
+        let header = PlayHeader {
+            due: Some(now),
+            slot: slot.filter(|slot| !shares(&slot.key)),
+            parent: Some(this),
+            ..self.new_header(parent.key.company, &published.at, model::play::Trigger::Subflow, parent.actor.clone(), now)
+        };
+        let admission = |args| {
+            Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None })
+        };
+        let write = admitted(self, header, args, admission)
+            .map_err(|error| Failure::new(code::INTERNAL_ERROR, error.to_string()))?;
+        Ok(NewPlay { write })
+    }
+}

@@ -1,0 +1,205 @@
+//! A play comes back into memory: read, folded, and told what happened meanwhile.
+
+use std::sync::Arc;
+
+use model::codec;
+use model::batch::Message;
+use model::play::{PlayKey, SlotPlace};
+use model::record::{MessageBody, Record, StepId};
+use store::{Conflict, Loaded, StoreError};
+
+use super::commit::{Abandoned, NotCommitted, decode_records, look_again};
+use super::play::{Note, Running};
+use super::plays::Inbox;
+use super::{Engine, EngineError};
+use crate::decide::{Input, Refusal};
+use crate::flows::FlowError;
+use crate::plan::Plan;
+use crate::state::{At, Phase, PlayState};
+
+/// Brings a play into memory and runs it until it is let go.
+pub(super) async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
+    match load(&engine, play).await {
+        Ok(Some(mut running)) => match running.resume().await {
+            Ok(()) => running.run(inbox).await,
+            Err(Abandoned(why)) => {
+                tracing::warn!(play = %play.play, %why, "cannot take a play up");
+                engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
+                engine.plays.drop_out(play);
+            }
+        },
+        outcome => {
+            // It is gone or has ended, or it cannot be read; whoever wants something of it is told.
+            if let Err(error) = &outcome {
+                tracing::error!(play = %play.play, %error, "cannot load a play");
+                engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
+            }
+            engine.plays.drop_out(play);
+            while let Ok(note) = inbox.try_recv() {
+                if let Note::Command(_, reply) = note {
+                    let told = match &outcome {
+                        Err(error) => EngineError::Internal(error.to_string()),
+                        _ => Refusal::Ended.into(),
+                    };
+                    let _ = reply.send(Err(told));
+                }
+            }
+        }
+    }
+}
+
+/// Why a play cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its records do not read: {0}")]
+    Codec(#[from] codec::CodecError),
+    #[error("its flow does not compile any more: {0}")]
+    Flow(#[from] FlowError),
+}
+
+/// The play, unless it is gone or has ended.
+async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Option<Running>, LoadError> {
+    let Some(loaded) = engine.persist(|| engine.parts.store.load(play)).await? else { return Ok(None) };
+    if loaded.header.state.is_ended() {
+        return Ok(None);
+    }
+    let plan = engine.plan_of(play.company, loaded.header.flow.definition).await?;
+    let state = PlayState::read(&plan, &loaded)?;
+    let snapshot_at = loaded.snapshot.map_or(0, |snapshot| snapshot.records);
+    let mut running = Running::new(engine, plan, loaded.header, state);
+    running.snapshot_at = snapshot_at;
+    running.receive(loaded.messages).await;
+    Ok(Some(running))
+}
+
+impl PlayState {
+    /// The state that a store holds: what was written down, and the records since.
+    ///
+    /// # Errors
+    /// Where the bytes were altered, or written by a newer version.
+    pub fn read(plan: &Plan, loaded: &Loaded) -> Result<Self, codec::CodecError> {
+        let mut state = match &loaded.snapshot {
+            Some(snapshot) => {
+                let bytes = codec::decompress(&snapshot.bytes, STATE_BYTES)?;
+                let mut state: Self = codec::decode(&bytes)?;
+                state.revive(plan);
+                state
+            }
+            None => Self::default(),
+        };
+        for chunk in &loaded.tail {
+            for entry in decode_records(&chunk.bytes, chunk.count)? {
+                state.apply(plan, &entry);
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Bytes that the state of one play may take.
+const STATE_BYTES: usize = 1 << 30;
+
+impl Running {
+    /// Takes up where the play was left: attempts that were lost, times that have come, a start.
+    async fn resume(&mut self) -> Result<(), Abandoned> {
+        if self.state.phase == Phase::Deferred {
+            return self.begin().await;
+        }
+        let lost: Vec<StepId> = self
+            .state
+            .all_active()
+            .filter(|(_, active)| active.at == At::Attempt)
+            .map(|(step, _)| step.clone())
+            .collect();
+        if !lost.is_empty() {
+            for step in lost {
+                self.recall_now(&step).await.map_err(|error| Abandoned(error.to_string()))?;
+            }
+            self.inputs.push_front(Input::Lost);
+        }
+        self.inputs.push_back(Input::Due);
+        Ok(())
+    }
+
+    /// Brings a step's own frozen arguments to hand, before anything is decided.
+    async fn recall_now(&mut self, step: &StepId) -> Result<(), super::facts::ReadError> {
+        for (spot, payload) in self.state.missing_args(step) {
+            let value = self.engine.value_of(self.key(), &payload).await?;
+            self.state.fill(&spot, value);
+        }
+        Ok(())
+    }
+
+    /// Begins a play that was deferred, if its time has come and a slot is free; else it waits on.
+    async fn begin(&mut self) -> Result<(), Abandoned> {
+        let now = self.engine.now();
+        if self.header.start_at.is_some_and(|at| at > now) {
+            return Ok(());
+        }
+        let deferred = self.state.clone();
+        let place = self.slot.as_ref().map(|slot| slot.place);
+        self.stand(SlotPlace::Held);
+        self.record(Record::Started, now);
+        let Some(place) = place else { return Ok(()) };
+        match self.commit().await {
+            Ok(()) => return Ok(()),
+            Err(NotCommitted::Conflict(Conflict::SlotBusy)) => {}
+            Err(error) => return Err(Abandoned(format!("{error:?}"))),
+        }
+        // No slot is free: as if nothing had been decided, it goes to the queue or stays there.
+        self.state = deferred;
+        self.pending = super::play::Pending::default();
+        self.stand(SlotPlace::Queued);
+        match self.commit().await {
+            Ok(()) => Ok(()),
+            Err(NotCommitted::Conflict(Conflict::QueueFull)) => {
+                self.stand(place);
+                self.not_before = Some(look_again(now));
+                Ok(())
+            }
+            Err(error) => Err(Abandoned(format!("{error:?}"))),
+        }
+    }
+
+    fn stand(&mut self, place: SlotPlace) {
+        if let Some(slot) = &mut self.slot {
+            slot.place = place;
+        }
+    }
+
+    /// Reads the messages that the store has for the play.
+    pub(super) async fn read_mail(&mut self) {
+        let (engine, play) = (self.engine.clone(), self.key());
+        match engine.persist(|| engine.parts.store.messages(play)).await {
+            Ok(messages) => self.receive(messages).await,
+            Err(error) => tracing::error!(play = %play.play, %error, "cannot read messages"),
+        }
+    }
+
+    /// Takes messages up; those that were taken up before and are not committed yet are passed over.
+    pub(super) async fn receive(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            if self.pending.read.contains(&message.id) {
+                continue;
+            }
+            let body = match message.body {
+                MessageBody::ChildEnded { step, child, company, state, out, error } => {
+                    let out = match self.engine.value_of(PlayKey { company, play: child }, &out).await {
+                        Ok(value) => value.into(),
+                        Err(error) => {
+                            tracing::error!(play = %child, %error, "cannot read what a subflow gave");
+                            model::Payload::default()
+                        }
+                    };
+                    MessageBody::ChildEnded { step, child, company, state, out, error }
+                }
+                other => other,
+            };
+            self.pending.read.push(message.id);
+            self.inputs.push_back(Input::Message(body));
+        }
+    }
+}
+

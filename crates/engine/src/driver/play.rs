@@ -1,0 +1,575 @@
+//! [`Running`]: one play in memory.
+//!
+//! It thinks (decides, and runs what is pure) until nothing more can be done, commits all of
+//! that at once, and then does what must come after the commit. Then it waits for an attempt
+//! to land, for a note, or for its next timer. When nothing is under way it lets go of the
+//! play: what is left is a row with a due time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::future::{AbortHandle, BoxFuture};
+use futures::stream::FuturesUnordered;
+use model::batch::{Message, WaitKind};
+use model::doc::DocWrite;
+use model::failure::{Failure, code};
+use model::ids::{MessageId, PlayId};
+use model::limits::{BATCH_BYTES, BATCH_RECORDS, FACT_ROUNDS, STEPS_PER_TURN};
+use model::payload::Payload;
+use model::play::{PlayHeader, PlayKey, Slot, SlotPlace};
+use model::record::{Entry, MessageBody, Record, StepId, WaitOn};
+use model::time::Timestamp;
+use model::value::Value;
+use sdk::{PureCtx, Run, Stopped};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
+
+use super::children::NewPlay;
+use super::commit::Abandoned;
+use super::plays::Inbox;
+use super::{Engine, EngineError, Report};
+use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, StepScope, decide};
+use crate::failpoint::FailPoint;
+use crate::pack::{PackError, Packed, Packer};
+use crate::plan::Plan;
+use crate::state::{At, Phase, PlayState};
+
+/// What a play in memory is told.
+pub(super) enum Note {
+    /// Somebody wants something.
+    Command(Command, oneshot::Sender<Result<(), EngineError>>),
+    /// There are messages in the store.
+    Mail,
+    /// Somebody wants to hear when it ends or comes to wait.
+    Watch(oneshot::Sender<Report>),
+}
+
+/// What came of something that was under way.
+pub(super) enum Landed {
+    /// An attempt, or a pure run, came to an end.
+    Ran(StepId, Ran),
+    /// A pure run asks for facts.
+    Need(StepId, Vec<expr::Need>),
+    /// Facts and values that a step asked for.
+    Facts(super::facts::Found),
+    /// A key/value was read, and what is to be written is known.
+    Kv(Box<super::kv::Change>),
+    /// Another play is ready to be admitted.
+    Child(Box<super::children::Ready>),
+    /// An event that came early.
+    Event(MessageBody, DocWrite),
+    /// An attempt may be made.
+    Permit(StepId, OwnedSemaphorePermit),
+    /// Nothing: it was broken off.
+    Nothing,
+}
+
+pub(super) type Flight = BoxFuture<'static, Landed>;
+
+/// What was decided and is not committed.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// The records, encoded.
+    pub(super) records: Vec<u8>,
+    /// How many they are.
+    pub(super) count: u32,
+    /// Large values that they refer to.
+    pub(super) values: Vec<Packed>,
+    /// Bytes of those.
+    pub(super) bytes: usize,
+    pub(super) docs: Vec<DocWrite>,
+    pub(super) messages: Vec<Message>,
+    pub(super) children: Vec<NewPlay>,
+    pub(super) read: Vec<MessageId>,
+    pub(super) audit: Vec<model::audit::AuditRow>,
+    /// Steps whose waits may have changed.
+    pub(super) touched: Vec<StepId>,
+    /// Whether an approval was decided.
+    pub(super) approval: bool,
+}
+
+impl Pending {
+    pub(super) fn is_full(&self) -> bool {
+        self.count as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0 && self.docs.is_empty() && self.messages.is_empty() && self.read.is_empty()
+    }
+}
+
+/// One play in memory.
+pub(super) struct Running {
+    pub(super) engine: Arc<Engine>,
+    pub(super) plan: Arc<Plan>,
+    /// The header as it was last committed.
+    pub(super) header: PlayHeader,
+    pub(super) state: PlayState,
+    pub(super) packer: Packer,
+    pub(super) secrets: HashMap<String, Option<Value>>,
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) pending: Pending,
+    /// What comes after the commit.
+    pub(super) after: Vec<Effect>,
+    pub(super) flights: FuturesUnordered<Flight>,
+    pub(super) aborts: HashMap<StepId, AbortHandle>,
+    /// Attempts that landed since the last commit.
+    pub(super) landed: Vec<(StepId, Ran)>,
+    /// How often each step has asked for facts.
+    rounds: HashMap<StepId, u32>,
+    /// What the store knows it to wait for.
+    pub(super) waits: BTreeMap<StepId, (WaitKind, String)>,
+    /// Held from the reading of a key/value to the commit of its change.
+    pub(super) kv_guard: Option<OwnedMutexGuard<()>>,
+    pub(super) permits: Vec<OwnedSemaphorePermit>,
+    /// Its place under a concurrency limit, from the next commit on.
+    pub(super) slot: Option<Slot>,
+    /// A play that could not begin is not tried again before.
+    pub(super) not_before: Option<Timestamp>,
+    /// Records when the state was last written down.
+    pub(super) snapshot_at: u64,
+    /// What the play gives, once it has ended.
+    pub(super) out: Option<Payload>,
+    pub(super) watchers: Vec<oneshot::Sender<Report>>,
+    /// Commands that were decided and are answered by the commit.
+    pub(super) replies: Vec<oneshot::Sender<Result<(), EngineError>>>,
+    /// What could not be written down.
+    pub(super) broken: Option<PackError>,
+    /// Whether nothing has changed since the last step towards the end.
+    wound: bool,
+}
+
+impl Running {
+    pub(super) fn new(engine: &Arc<Engine>, plan: Arc<Plan>, header: PlayHeader, state: PlayState) -> Self {
+        Self {
+            packer: Packer::new(header.key, engine.parts.seal.clone()),
+            engine: engine.clone(),
+            plan,
+            snapshot_at: state.records,
+            waits: waits_of(&state),
+            slot: header.slot.clone(),
+            state,
+            header,
+            secrets: HashMap::new(),
+            inputs: VecDeque::new(),
+            pending: Pending::default(),
+            after: Vec::new(),
+            flights: FuturesUnordered::new(),
+            aborts: HashMap::new(),
+            landed: Vec::new(),
+            not_before: None,
+            rounds: HashMap::new(),
+            kv_guard: None,
+            permits: Vec::new(),
+            out: None,
+            watchers: Vec::new(),
+            replies: Vec::new(),
+            broken: None,
+            wound: false,
+        }
+    }
+
+    pub(super) fn key(&self) -> PlayKey {
+        self.header.key
+    }
+
+    /// Runs the play until it has ended or waits, then lets it go.
+    pub(super) async fn run(mut self, mut inbox: Inbox) {
+        loop {
+            if let Err(Abandoned(why)) = self.advance().await {
+                tracing::warn!(play = %self.key().play, %why, "letting a play go");
+                self.engine.plays.drop_out(self.key());
+                self.engine.alarm.set(Timestamp::MIN);
+                return;
+            }
+            if self.state.is_ended() || self.is_parked() {
+                self.tell_watchers().await;
+                if self.engine.plays.let_go(self.key(), &inbox) {
+                    return;
+                }
+            }
+            let timer = self.state.next_timer().map(|at| at.since(self.engine.now()));
+            let world = self.engine.parts.world.clone();
+            tokio::select! {
+                biased;
+                note = inbox.recv() => match note {
+                    Some(note) => self.heed(note).await,
+                    None => return,
+                },
+                Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.land(landed),
+                () = world.sleep(timer.unwrap_or_default()), if timer.is_some() => self.inputs.push_back(Input::Due),
+            }
+        }
+    }
+
+    /// Thinks and commits until nothing more can be done at once.
+    ///
+    /// # Errors
+    /// Where the play must be left to be loaded again.
+    pub(super) async fn advance(&mut self) -> Result<(), Abandoned> {
+        loop {
+            if self.state.must_take_over() {
+                self.take_over().await?;
+            }
+            let thought = self.think();
+            if thought == Thought::Tired {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if thought == Thought::Done && self.pending.is_empty() && !self.must_move_out() {
+                return Ok(());
+            }
+            self.commit_or_reload().await?;
+            self.launch();
+            if thought == Thought::Done && self.inputs.is_empty() && !self.state.has_steps() && !self.is_winding() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Thinks as far as one commit reaches, letting others have their turns.
+    pub(super) async fn think_first(&mut self) {
+        while self.think() == Thought::Tired {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Decides, and runs what is pure, until nothing is left, a batch is full, or others should have a turn.
+    fn think(&mut self) -> Thought {
+        for _ in 0..STEPS_PER_TURN {
+            if self.pending.is_full() || self.broken.is_some() {
+                return Thought::Full;
+            }
+            if let Some(input) = self.inputs.pop_front() {
+                self.take(input);
+            } else if self.engine.is_draining() {
+                // Nothing new is begun; what is under way may finish.
+                return Thought::Done;
+            } else if let Some(step) = self.state.next_step(&self.plan) {
+                if self.may_attempt(&step) {
+                    self.take(Input::Step(step));
+                }
+            } else if self.is_winding() {
+                self.wound = true;
+                self.take(Input::Wind);
+            } else {
+                return Thought::Done;
+            }
+        }
+        Thought::Tired
+    }
+
+    /// Whether a step towards the end can be taken.
+    fn is_winding(&self) -> bool {
+        !self.wound && !self.state.is_ended() && (self.state.stopping.is_some() || self.state.is_through())
+    }
+
+    /// An attempt needs a permit before it is intended, so that an intent that is recorded is
+    /// acted on. Where none is free, the step waits for one.
+    fn may_attempt(&mut self, step: &StepId) -> bool {
+        if !matches!(self.plan.work(step).module.run, Run::Effect(_)) || !self.permits.is_empty() {
+            return true;
+        }
+        let effects = self.engine.effects.clone();
+        if let Ok(permit) = effects.clone().try_acquire_owned() {
+            self.permits.push(permit);
+            return true;
+        }
+        let step = step.clone();
+        self.flights.push(Box::pin(async move {
+            match effects.acquire_owned().await {
+                Ok(permit) => Landed::Permit(step, permit),
+                Err(_) => Landed::Nothing,
+            }
+        }));
+        false
+    }
+
+    fn ctx(&self, now: Timestamp) -> Ctx<'_> {
+        Ctx {
+            plan: &self.plan,
+            state: &self.state,
+            header: &self.header,
+            now,
+            dice: self.engine.parts.world.random(),
+            replica: self.engine.replica,
+            env: &self.engine.parts.settings.env,
+            secrets: &self.secrets,
+        }
+    }
+
+    /// Decides on an input that cannot be refused.
+    pub(super) fn take(&mut self, input: Input) {
+        let now = self.engine.now();
+        if let Ok(decision) = decide(self.ctx(now), input) {
+            self.absorb(decision, now);
+        }
+    }
+
+    /// Makes a decision's records part of the state and of the next commit, and begins what may
+    /// begin before it.
+    fn absorb(&mut self, decision: Decision, now: Timestamp) {
+        self.wound &= decision.records.is_empty();
+        for record in decision.records {
+            self.record(record, now);
+        }
+        for effect in decision.effects {
+            self.perform(effect, now);
+        }
+    }
+
+    pub(super) fn record(&mut self, record: Record, at: Timestamp) {
+        let mut entry = Entry { at, record };
+        self.state.apply(&self.plan, &entry);
+        match &entry.record {
+            Record::Ended { out, .. } => self.out = Some(out.clone()),
+            Record::ApprovalGiven { .. } => self.pending.approval = true,
+            Record::StepEnded(end) => {
+                self.rounds.remove(&end.step);
+            }
+            _ => {}
+        }
+        if let Some(step) = entry.record.step() {
+            self.pending.touched.push(step.clone());
+        }
+        if let Err(error) = self.write(&mut entry) {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    /// Encodes a record into the next commit.
+    fn write(&mut self, entry: &mut Entry) -> Result<(), PackError> {
+        let mut failure = None;
+        entry.record.each_payload(&mut |payload| match self.packer.pack(payload) {
+            Ok(packed) => *payload = packed,
+            Err(error) => failure = Some(error),
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        self.keep_new_values();
+        self.pending.records.extend(model::codec::encode(entry)?);
+        self.pending.count += 1;
+        Ok(())
+    }
+
+    /// Large values that were met go with the next commit.
+    pub(super) fn keep_new_values(&mut self) {
+        let new = self.packer.take_new();
+        self.pending.bytes += new.iter().map(|packed| packed.bytes.len()).sum::<usize>();
+        self.pending.values.extend(new);
+    }
+
+    fn perform(&mut self, effect: Effect, now: Timestamp) {
+        match effect {
+            Effect::Pure { step, args, recorded } => self.run_pure(step, args, recorded, now),
+            Effect::Fetch(step, needs) => {
+                let rounds = self.rounds.entry(step.clone()).or_default();
+                *rounds += 1;
+                if *rounds > FACT_ROUNDS {
+                    let message = format!("asks for facts more than {FACT_ROUNDS} times; name the keys it reads");
+                    self.inputs.push_back(failed(step, now, Failure::new(code::LIMIT_EXCEEDED, message)));
+                } else if super::facts::reads_kv(&needs) && !self.pending.docs.is_empty() {
+                    // It must see what the play itself has just written.
+                    self.after.push(Effect::Fetch(step, needs));
+                } else {
+                    self.fetch(step, needs);
+                }
+            }
+            Effect::Recall(step) => self.recall(step),
+            Effect::Kv { .. } if self.kv_guard.is_some() || !self.pending.docs.is_empty() => self.after.push(effect),
+            Effect::Kv { step, op, args, since } => self.change_kv(step, op, args, since),
+            Effect::StartPlay { step, flow, args, call } => self.start_play(step, flow, args, call),
+            Effect::Send(play, body) => self.send(play, body, now),
+            Effect::Abort(step) => {
+                if let Some(abort) = self.aborts.remove(&step) {
+                    abort.abort();
+                }
+            }
+            Effect::Attempt { .. } | Effect::SeekEvent(_) => self.after.push(effect),
+        }
+    }
+
+    pub(super) fn send(&mut self, play: PlayId, body: MessageBody, at: Timestamp) {
+        let id = MessageId(self.engine.new_id());
+        self.pending.messages.push(Message { id, to: PlayKey { play, ..self.key() }, at, body });
+    }
+
+    /// Runs a pure module, at once or on a thread of its own.
+    fn run_pure(&mut self, step: StepId, args: Value, recorded: bool, now: Timestamp) {
+        let plan = self.plan.clone();
+        let work = plan.work(&step);
+        let frozen = (!recorded).then(|| crate::decide::frozen(args.clone(), work));
+        match &work.module.run {
+            Run::Pure(run) => {
+                let scope = StepScope { ctx: self.ctx(now), step: &step, own: None };
+                let mut pure = PureCtx::new(&scope).with_lazy(work.args.lazy());
+                // A panic must fail the flowlet and nothing else; what it left half-done is dropped.
+                let outcome = catch_unwind(AssertUnwindSafe(|| run(args, &mut pure)));
+                let log = pure.into_log();
+                self.pure_ended(step, frozen, now, log, outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
+            }
+            Run::Blocking(run) => self.run_blocking(step, run.clone(), args, frozen, now),
+            Run::Effect(_) | Run::Engine => {}
+        }
+    }
+
+    fn pure_ended(
+        &mut self,
+        step: StepId,
+        args: Option<Payload>,
+        since: Timestamp,
+        log: Vec<model::record::LogLine>,
+        outcome: Result<sdk::Outcome, Stopped>,
+    ) {
+        let end = match outcome {
+            Ok(outcome) => AttemptEnd::Ok(outcome),
+            Err(Stopped::Failed(failure)) => AttemptEnd::Failed(failure),
+            Err(Stopped::Need(needs)) => return self.perform(Effect::Fetch(step, needs), since),
+        };
+        self.inputs.push_back(Input::Ran(step, Ran { args, since, log, end }));
+    }
+
+    /// Takes up what came of something that was under way.
+    pub(super) fn land(&mut self, landed: Landed) {
+        match landed {
+            Landed::Ran(step, ran) => {
+                // Of an attempt that was made, the outcome must not be lost to a commit that fails.
+                if self.aborts.remove(&step).is_some() {
+                    self.landed.push((step.clone(), ran.clone()));
+                }
+                self.inputs.push_back(Input::Ran(step, ran));
+            }
+            Landed::Need(step, needs) => self.perform(Effect::Fetch(step, needs), self.engine.now()),
+            Landed::Facts(found) => self.found(found),
+            Landed::Kv(change) => self.changed_kv(*change),
+            Landed::Child(ready) => self.child_ready(*ready),
+            Landed::Event(body, taken) => {
+                self.pending.docs.push(taken);
+                self.inputs.push_back(Input::Message(body));
+            }
+            Landed::Permit(step, permit) => {
+                self.permits.push(permit);
+                self.state.put_back(step);
+            }
+            Landed::Nothing => {}
+        }
+    }
+
+    async fn heed(&mut self, note: Note) {
+        match note {
+            Note::Mail => self.read_mail().await,
+            Note::Watch(watcher) => self.watchers.push(watcher),
+            Note::Command(command, reply) => {
+                let now = self.engine.now();
+                match decide(self.ctx(now), Input::Command(command)) {
+                    Ok(decision) => {
+                        self.absorb(decision, now);
+                        self.replies.push(reply);
+                    }
+                    Err(refusal) => {
+                        // Whoever asked may have gone away.
+                        let _ = reply.send(Err(refusal.into()));
+                    }
+                }
+                if self.pending.approval {
+                    self.engine.at(FailPoint::Approval);
+                }
+            }
+        }
+    }
+
+    /// Tells whoever waits that the play has ended or come to wait.
+    async fn tell_watchers(&mut self) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        let out = self.engine.clone().given(self.key(), self.out.clone()).await;
+        for watcher in self.watchers.drain(..) {
+            // Whoever waited may have gone away.
+            let _ = watcher.send(Report { header: self.header.clone(), out: out.clone(), replayed: false });
+        }
+    }
+
+    /// Whether something is under way beyond what the records say.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.flights.is_empty()
+            || !self.after.is_empty()
+            || !self.inputs.is_empty()
+            || self.is_winding()
+            || self.state.must_take_over()
+    }
+
+    /// Whether nothing is under way, so that the play can be let go.
+    pub(super) fn can_park(&self) -> bool {
+        let is_idle = !self.is_busy() && !self.state.has_steps();
+        is_idle || (self.engine.is_draining() && self.flights.is_empty() && self.after.is_empty())
+    }
+
+    /// Whether the store knows that the play was let go.
+    fn is_parked(&self) -> bool {
+        self.can_park() && self.header.owner.is_none() && self.pending.is_empty()
+    }
+
+    /// Whether the header must be written for the play to be let go.
+    fn must_move_out(&self) -> bool {
+        !self.state.is_ended() && self.can_park() && (self.header.owner.is_some() || self.header.due != self.next_due())
+    }
+
+    /// When somebody must look at the play next, once it is let go.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        if self.state.phase == Phase::Deferred {
+            return match self.slot.as_ref().map(|slot| slot.place) {
+                // Whoever leaves the limit wakes the first in the queue.
+                Some(SlotPlace::Queued) => None,
+                _ => Some(self.not_before.or(self.header.start_at).unwrap_or(self.header.created_at)),
+            };
+        }
+        if self.engine.is_draining() && (self.state.has_steps() || self.is_busy()) {
+            return Some(Timestamp::MIN);
+        }
+        self.state.next_timer()
+    }
+}
+
+/// How thinking came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thought {
+    /// Nothing is left to think about.
+    Done,
+    /// The batch is full.
+    Full,
+    /// Others should have a turn.
+    Tired,
+}
+
+fn failed(step: StepId, since: Timestamp, failure: Failure) -> Input {
+    Input::Ran(step, Ran { args: None, since, log: Vec::new(), end: AttemptEnd::Failed(failure) })
+}
+
+/// The failure of a module that panicked.
+pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Stopped {
+    Stopped::Failed(panic_failure(panic))
+}
+
+pub(super) fn panic_failure(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!("the module broke: {}; please report this", text.unwrap_or("no message"));
+    Failure::new(code::MODULE_PANICKED, message)
+}
+
+/// What a state waits for that the store must find by its key.
+pub(super) fn waits_of(state: &PlayState) -> BTreeMap<StepId, (WaitKind, String)> {
+    state.all_active().filter_map(|(step, active)| Some((step.clone(), wait_of(&active.at)?))).collect()
+}
+
+/// What a step waits for that the store must find by its key.
+pub(super) fn wait_of(at: &At) -> Option<(WaitKind, String)> {
+    match at {
+        At::Approval { .. } => Some((WaitKind::Approval, String::new())),
+        At::InDoubt(..) => Some((WaitKind::InDoubt, String::new())),
+        At::Wait(WaitOn::Event(key), _) => Some((WaitKind::Event, key.clone())),
+        _ => None,
+    }
+}

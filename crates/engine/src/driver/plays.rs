@@ -1,0 +1,93 @@
+//! [`Plays`]: the plays in memory, and how they are told things.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::play::PlayKey;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use super::play::Note;
+
+/// What a play in memory is told.
+pub(super) type Inbox = UnboundedReceiver<Note>;
+
+/// The plays in memory. A play is in here from before it is loaded until after it has let go.
+pub(super) struct Plays {
+    notes: Mutex<HashMap<PlayKey, UnboundedSender<Note>>>,
+    count: watch::Sender<usize>,
+}
+
+impl Default for Plays {
+    fn default() -> Self {
+        Self { notes: Mutex::default(), count: watch::Sender::new(0) }
+    }
+}
+
+impl Plays {
+    fn notes(&self) -> MutexGuard<'_, HashMap<PlayKey, UnboundedSender<Note>>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a play in; none where it is in memory already.
+    pub(super) fn take_in(&self, play: PlayKey) -> Option<Inbox> {
+        let mut notes = self.notes();
+        if notes.contains_key(&play) {
+            return None;
+        }
+        let (sender, inbox) = unbounded_channel();
+        notes.insert(play, sender);
+        self.count.send_replace(notes.len());
+        Some(inbox)
+    }
+
+    /// Tells a play something. Where it is not in memory, it is taken in, and its inbox with the
+    /// note in it is returned: the caller must load it.
+    pub(super) fn note(&self, play: PlayKey, note: Note) -> Option<Inbox> {
+        let mut notes = self.notes();
+        if let Some(sender) = notes.get(&play) {
+            // An inbox lives as long as its entry here.
+            let _ = sender.send(note);
+            return None;
+        }
+        let (sender, inbox) = unbounded_channel();
+        let _ = sender.send(note);
+        notes.insert(play, sender);
+        self.count.send_replace(notes.len());
+        Some(inbox)
+    }
+
+    /// Lets a play go, unless it was told something that it has not read.
+    pub(super) fn let_go(&self, play: PlayKey, inbox: &Inbox) -> bool {
+        let mut notes = self.notes();
+        if !inbox.is_empty() {
+            return false;
+        }
+        notes.remove(&play);
+        self.count.send_replace(notes.len());
+        true
+    }
+
+    /// Lets a play go, whatever it was told.
+    pub(super) fn drop_out(&self, play: PlayKey) {
+        let mut notes = self.notes();
+        notes.remove(&play);
+        self.count.send_replace(notes.len());
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        *self.count.borrow()
+    }
+
+    /// The number of plays, as it changes.
+    pub(super) fn count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    /// Returns when there is none.
+    pub(super) async fn emptied(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
