@@ -1,0 +1,106 @@
+//! Any text at all: reading never panics, never hangs, and what it takes can be written again.
+//!
+//! A short run is part of every test run. A longer one: `BOLERO_RANDOM_ITERATIONS=10000000 cargo
+//! test -p flow8-yaml fuzz`; one that is led by coverage: `cargo bolero test fuzz::any_bytes`.
+
+use crate::json;
+
+/// What texts are put together from: most of it belongs into YAML.
+const PIECES: &[&str] = &[
+    "a",
+    "b",
+    "1",
+    "-1.5",
+    "true",
+    "~",
+    " ",
+    "  ",
+    "    ",
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\t",
+    ": ",
+    ":",
+    "- ",
+    "-",
+    "? ",
+    ", ",
+    ",",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "'",
+    "\\",
+    "\\x",
+    "\\u00e9",
+    "#",
+    " # c",
+    "|",
+    "|-",
+    "|+2",
+    ">",
+    ">-\n",
+    "&a ",
+    "*a",
+    "*a ",
+    "!",
+    "!!str ",
+    "!<x> ",
+    "%YAML 1.2\n",
+    "%TAG ! x\n",
+    "---",
+    "---\n",
+    "...",
+    "\n---\n",
+    "<<",
+    "@",
+    "`",
+    "\u{e4}",
+    "\u{1F600}",
+    "\0",
+    "\r",
+    "\r\n",
+    "\u{85}",
+    "\u{2028}",
+    "\u{feff}",
+];
+
+fn holds(text: &str) {
+    if let Ok(document) = yaml::read(text) {
+        document.position("a[0].b");
+        let written = yaml::write(&document.value);
+        let back = yaml::read(&written).unwrap_or_else(|error| panic!("{text:?}\n{written}\n{error}"));
+        assert_eq!(back.value.to_json(), document.value.to_json(), "{text:?}");
+    }
+}
+
+#[test]
+fn any_bytes() {
+    bolero::check!().for_each(|bytes: &[u8]| holds(&String::from_utf8_lossy(bytes)));
+}
+
+#[test]
+fn any_pieces() {
+    bolero::check!().for_each(|bytes: &[u8]| {
+        let text: String = bytes.iter().map(|byte| PIECES[usize::from(*byte) % PIECES.len()]).collect();
+        holds(&text);
+    });
+}
+
+/// Texts that make careless readers slow: each is read, or refused, in one sweep.
+#[test]
+fn long_texts_of_one_kind_end() {
+    for piece in PIECES {
+        let text = piece.repeat(20_000);
+        if let Ok(document) = yaml::read(&text) {
+            assert_ne!(document.value.to_json(), "");
+        }
+    }
+    let rows: String = (0..20_000).map(|row| format!("- {{id: {row}, name: \"n\", tags: [a, b]}}\n")).collect();
+    assert_eq!(yaml::read(&rows).expect("YAML").value.as_list().map(<[_]>::len), Some(20_000));
+    assert_eq!(yaml::read("[1]").expect("YAML").value, json("[1]"));
+}
