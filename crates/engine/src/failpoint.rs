@@ -70,6 +70,9 @@ impl FromStr for FailPoint {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|point| point.name() == name).ok_or_else(|| format!("there is no failure point {name:?}"))
+        Self::ALL
+            .into_iter()
+            .find(|point| point.name() == name)
+            .ok_or_else(|| format!("there is no failure point {name:?}"))
     }
 }

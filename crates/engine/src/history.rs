@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::failure::Failure;
+use model::failure::{Failure, code};
 use model::ids::{LayerId, PlayId, ReplicaId};
 use model::payload::{MASK, Payload};
 use model::play::{LayerState, PlayKey};
@@ -50,6 +50,9 @@ impl History {
                 match end.state {
                     LayerState::InDoubt => self.unknown.push(end.step.clone()),
                     LayerState::Done => self.unknown.retain(|step| *step != end.step),
+                    LayerState::Fail if end.error.as_ref().is_some_and(|error| error.code == code::OUTCOME_UNKNOWN) => {
+                        self.unknown.push(end.step.clone());
+                    }
                     _ => {}
                 }
                 self.steps.push(entry.record);
@@ -371,4 +374,3 @@ fn masked(payload: &Payload) -> Payload {
         other => other.clone(),
     }
 }
-

@@ -235,7 +235,8 @@ mod tests {
         let document = large();
         let args = Value::map([("doc", document.clone()), ("note", Value::from("x"))]);
         let out = Value::map([("value", document.clone())]);
-        let packed: Vec<Payload> = [&args, &out].iter().map(|value| packer.pack(&(*value).clone().into()).expect("packs")).collect();
+        let packed: Vec<Payload> =
+            [&args, &out].iter().map(|value| packer.pack(&(*value).clone().into()).expect("packs")).collect();
         let again = packer.pack(&Payload::Plain(document)).expect("packs");
         let new = packer.take_new();
         assert_eq!(new.len(), 1, "the document is encoded once, though it passes by three times");

@@ -78,14 +78,14 @@ impl Need {
     /// What to ask for where a scope says [`Found::Need`]; `None` where that root is always at hand.
     pub(crate) fn of(root: &Root<'_>) -> Option<Self> {
         match root {
+            Root::Args => Some(Self::Args),
             Root::Prev(name) => Some(Self::Output((*name).to_owned())),
+            Root::Item => Some(Self::Item),
             Root::Kv(key) => Some(Self::Kv((*key).to_owned())),
             Root::Secret(name) => Some(Self::Secret((*name).to_owned())),
             Root::Now => Some(Self::Now),
             Root::Seed => Some(Self::Seed),
-            Root::Args | Root::Env(_) | Root::Flow | Root::Play | Root::Step | Root::Item | Root::Index | Root::Dot => {
-                None
-            }
+            Root::Env(_) | Root::Flow | Root::Play | Root::Step | Root::Index | Root::Dot => None,
         }
     }
 }

@@ -167,9 +167,9 @@ impl Payload {
                 // What is kept elsewhere as a whole has nothing sealed in it.
                 None => Self::Plain(of_value(value)),
             }),
-            Self::Map(fields) => {
-                Some(fields.iter().find(|(key, _)| **key == *name).map(|(_, payload)| payload.clone()).unwrap_or_default())
-            }
+            Self::Map(fields) => Some(
+                fields.iter().find(|(key, _)| **key == *name).map(|(_, payload)| payload.clone()).unwrap_or_default(),
+            ),
             Self::List(items) => {
                 Some(name.parse::<usize>().ok().and_then(|at| items.get(at)).cloned().unwrap_or_default())
             }
@@ -315,7 +315,9 @@ mod tests {
         let payload = Payload::Sensitive(value, ["/card/number".to_owned()].into());
         let card = payload.part("card").expect("at hand");
         assert!(matches!(&card, Payload::Sensitive(_, pointers) if pointers[..] == ["/number".to_owned()]));
-        assert!(matches!(card.part("number"), Some(Payload::Sensitive(_, pointers)) if pointers[..] == [String::new()]));
+        assert!(
+            matches!(card.part("number"), Some(Payload::Sensitive(_, pointers)) if pointers[..] == [String::new()])
+        );
         assert_eq!(card.part("name"), Some(Payload::Plain(Value::from("Ada"))));
         assert_eq!(payload.part("sum"), Some(Payload::Plain(Value::from(5))));
         let at = ValueRef { digest: Digest::of(b"x"), bytes: 1 };

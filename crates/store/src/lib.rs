@@ -306,14 +306,18 @@ pub enum StoreError {
     #[error("the store cannot be written: {0}; check the owner and the mode of the data folder")]
     ReadOnly(String),
     /// Another process has it.
-    #[error("the data folder is in use by process {pid}; stop it, or choose another folder with --data-dir")]
+    #[error("the data folder {folder} is in use by process {pid}; stop it, or choose another folder with --data-dir")]
     InUse {
+        /// Which folder.
+        folder: String,
         /// Its id, or `?` where it is not known.
         pid: String,
     },
     /// A newer version wrote it.
-    #[error("the store has schema {found}, this flow8 knows up to {known}; run a newer flow8")]
+    #[error("the store {store} has schema {found}, this flow8 knows up to {known}; run a newer flow8")]
     Newer {
+        /// Which store.
+        store: String,
         /// What it has.
         found: u32,
         /// What this version knows.

@@ -28,7 +28,9 @@ pub enum KeyError {
     #[error("{0} is a well-known value, so anybody could open what it seals; make one with `openssl rand -hex`")]
     WellKnown(&'static str),
     /// A data key was wrapped by another master key.
-    #[error("a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT to what they were")]
+    #[error(
+        "a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT to what they were"
+    )]
     WrongMaster(String),
     /// A data key was altered.
     #[error("a stored data key was altered; restore a backup")]

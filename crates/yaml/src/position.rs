@@ -58,11 +58,11 @@ fn index(path: &str) -> Option<(usize, &str)> {
 
 /// The field at the start of a path, and what is behind it. A key may hold dots and brackets
 /// itself, so the longest one that is known is taken.
-fn field<'p, T>(path: &'p str, known: impl Fn(&str) -> Option<T>) -> Option<(T, &'p str)> {
+fn field<T>(path: &str, known: impl Fn(&str) -> Option<T>) -> Option<(T, &str)> {
     let path = path.strip_prefix('.').unwrap_or(path);
     if let Some(quoted) = path.strip_prefix('[') {
         return quoted.match_indices(']').find_map(|(at, _)| {
-            let key = Value::from_json(quoted[..at].as_bytes()).ok()?;
+            let key = Value::from_json(&quoted.as_bytes()[..at]).ok()?;
             Some((known(key.as_str()?)?, &quoted[at + 1..]))
         });
     }

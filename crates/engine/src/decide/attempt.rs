@@ -6,7 +6,9 @@ use expr::Stop;
 use model::failure::{Failure, code};
 use model::flow::{InDoubt, InDoubtPolicy, OnError, Retry};
 use model::ids::PlayId;
-use model::limits::{ATTEMPT_TIMEOUT, INTERRUPTED_ATTEMPTS, JSON_DEPTH, LOOP_ITEMS, LOOP_PARALLEL, OUTPUT_BYTES, UNKNOWN_REPEATS};
+use model::limits::{
+    ATTEMPT_TIMEOUT, INTERRUPTED_ATTEMPTS, JSON_DEPTH, LOOP_ITEMS, LOOP_PARALLEL, OUTPUT_BYTES, UNKNOWN_REPEATS,
+};
 use model::payload::Payload;
 use model::play::LayerState;
 use model::record::{AfterAttempt, LogLine, Record, StepEnd, StepId, Undo, Verdict, WaitOn};
@@ -68,7 +70,8 @@ fn settle(ctx: Ctx<'_>, step: &StepId, told: Told, outcome: Outcome) -> Decision
         Outcome::Respond(out) => done(ctx, step, told, out, Verdict::Respond),
         Outcome::End(out) => done(ctx, step, told, out, Verdict::End),
         Outcome::Fail(failure) => {
-            let end = StepEnd { error: Some(failure), verdict: Verdict::Abort, ..ended(ctx, step, told, LayerState::Fail) };
+            let end =
+                StepEnd { error: Some(failure), verdict: Verdict::Abort, ..ended(ctx, step, told, LayerState::Fail) };
             Decision::record(Record::StepEnded(Box::new(end)))
         }
         Outcome::Sleep(until) => {
@@ -131,14 +134,10 @@ pub(super) fn done(ctx: Ctx<'_>, step: &StepId, told: Told, out: Value, verdict:
         };
         return give_up(ctx, step, told.failed(Failure::new(code::LIMIT_EXCEEDED, message)));
     }
-    let undo = if step.undo { None } else { ctx.plan.layer(step).undo.as_ref().map(|undo| undoing(ctx, step, undo, &out)) };
+    let undo =
+        if step.undo { None } else { ctx.plan.layer(step).undo.as_ref().map(|undo| undoing(ctx, step, undo, &out)) };
     let sensitive = &ctx.plan.work(step).sensitive_out;
-    let end = StepEnd {
-        out: Some(payload(out, sensitive)),
-        undo,
-        verdict,
-        ..ended(ctx, step, told, LayerState::Done)
-    };
+    let end = StepEnd { out: Some(payload(out, sensitive)), undo, verdict, ..ended(ctx, step, told, LayerState::Done) };
     Decision::record(Record::StepEnded(Box::new(end)))
 }
 
@@ -146,7 +145,9 @@ pub(super) fn done(ctx: Ctx<'_>, step: &StepId, told: Told, out: Value, verdict:
 fn undoing(ctx: Ctx<'_>, step: &StepId, undo: &Work, out: &Value) -> Undo {
     match undo.args.eval(&StepScope { ctx, step, own: Some(out) }) {
         Ok(args) => Undo::Args(payload(args, &undo.sensitive_args)),
-        Err(Stop::Failed(error)) => Undo::Impossible(Failure::new(code::EXPRESSION_ERROR, format!("compensate.args: {error}"))),
+        Err(Stop::Failed(error)) => {
+            Undo::Impossible(Failure::new(code::EXPRESSION_ERROR, format!("compensate.args: {error}")))
+        }
         Err(Stop::Need(needs)) => {
             let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
             let message = format!("compensate.args: {} could not be read in time", needs.join(", "));
@@ -201,7 +202,14 @@ fn retry_at(ctx: Ctx<'_>, step: &StepId, attempts: u32, at_least: u32) -> Option
     Some(ctx.now.plus(Duration::from_millis((delay * share) as u64)))
 }
 
-fn again(ctx: Ctx<'_>, step: &StepId, failure: Failure, unknown: bool, at: Timestamp, args: Option<Payload>) -> Decision {
+fn again(
+    ctx: Ctx<'_>,
+    step: &StepId,
+    failure: Failure,
+    unknown: bool,
+    at: Timestamp,
+    args: Option<Payload>,
+) -> Decision {
     Decision::record(Record::AttemptEnded {
         step: step.clone(),
         attempt: attempts(ctx, step),
@@ -235,7 +243,11 @@ fn in_doubt(ctx: Ctx<'_>, step: &StepId, failure: Failure, interrupted: bool, ra
     let attempts = attempts(ctx, step);
     if !writes(ctx, step) {
         // What only reads has no effect to be in doubt about.
-        let at = if interrupted { (attempts <= INTERRUPTED_ATTEMPTS).then_some(ctx.now) } else { retry_at(ctx, step, attempts, RETRY_FAILED) };
+        let at = if interrupted {
+            (attempts <= INTERRUPTED_ATTEMPTS).then_some(ctx.now)
+        } else {
+            retry_at(ctx, step, attempts, RETRY_FAILED)
+        };
         return match at {
             Some(at) => again(ctx, step, failure, false, at, ran.args),
             None => give_up(ctx, step, Ran { end: AttemptEnd::Failed(failure), ..ran }),
@@ -244,7 +256,11 @@ fn in_doubt(ctx: Ctx<'_>, step: &StepId, failure: Failure, interrupted: bool, ra
     let doubt = policy(ctx, step);
     match doubt.policy {
         InDoubtPolicy::Repeat => {
-            let at = if interrupted { (attempts <= INTERRUPTED_ATTEMPTS).then_some(ctx.now) } else { retry_at(ctx, step, attempts, UNKNOWN_REPEATS) };
+            let at = if interrupted {
+                (attempts <= INTERRUPTED_ATTEMPTS).then_some(ctx.now)
+            } else {
+                retry_at(ctx, step, attempts, UNKNOWN_REPEATS)
+            };
             match at {
                 Some(at) => again(ctx, step, failure, true, at, ran.args),
                 None => give_up(ctx, step, Ran { end: AttemptEnd::Failed(unknown(&failure)), ..ran }),

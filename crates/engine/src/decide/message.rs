@@ -31,7 +31,8 @@ pub(super) fn message(ctx: Ctx<'_>, body: MessageBody) -> Decision {
                 decision.join(match state {
                     PlayState::Fail | PlayState::Canceled => {
                         let why = error.as_ref().map_or_else(|| format!("it is {state}"), ToString::to_string);
-                        let failure = Failure::new(code::SUBFLOW_FAILED, format!("the subflow {child} did not end well: {why}"));
+                        let failure =
+                            Failure::new(code::SUBFLOW_FAILED, format!("the subflow {child} did not end well: {why}"));
                         give_up(ctx, &step, told.failed(failure))
                     }
                     _ => {

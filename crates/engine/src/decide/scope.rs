@@ -33,7 +33,9 @@ impl StepScope<'_> {
         let depth = plan.depth(layer).min(self.step.items.len());
         let id = FrameId { body: place.body, items: self.step.items[..depth].into() };
         match state.frame(&id).and_then(|frame| frame.result(place.slot)) {
-            Some(StepResult { out: Some(out), .. }) => out.plain().map_or(Found::Need, |value| Found::Value(value.clone())),
+            Some(StepResult { out: Some(out), .. }) => {
+                out.plain().map_or(Found::Need, |value| Found::Value(value.clone()))
+            }
             _ => Found::NotRun,
         }
     }
@@ -88,7 +90,7 @@ impl StepScope<'_> {
         let attempts = state.active(self.step).map_or(0, |active| active.attempts);
         Value::map([
             ("ref", Value::from(plan.layer(self.step).name())),
-            ("index", plan.layer(self.step).def.index.into()),
+            ("index", plan.layer(self.step).index.into()),
             ("attempt", (attempts + 1).into()),
             ("idempotencyKey", state.idempotency_key(header.key.play, self.step).into()),
         ])

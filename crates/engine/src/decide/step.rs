@@ -241,7 +241,9 @@ fn collect(ctx: Ctx<'_>, step: &StepId, layer: &PlanLayer) -> Decision {
         return fail(ctx, step, Failure::new(code::INTERNAL_ERROR, "the loop to collect from is not open"));
     };
     let gathered = if collect.source == collect.iterator {
-        (0..open.rounds).map(|round| open.view(round).map(|view| walk(view, &collect.field))).collect::<Option<Vec<_>>>()
+        (0..open.rounds)
+            .map(|round| open.view(round).map(|view| walk(view, &collect.field)))
+            .collect::<Option<Vec<_>>>()
     } else {
         gather(&open.pages(), &collect.field)
     };
@@ -277,5 +279,10 @@ fn gather(pages: &[crate::state::Page], field: &[String]) -> Option<Vec<Value>> 
 }
 
 fn walk(value: Value, field: &[String]) -> Value {
-    field.iter().fold(Payload::Plain(value), |at, name| at.part(name).unwrap_or_default()).plain().cloned().unwrap_or_default()
+    field
+        .iter()
+        .fold(Payload::Plain(value), |at, name| at.part(name).unwrap_or_default())
+        .plain()
+        .cloned()
+        .unwrap_or_default()
 }

@@ -67,12 +67,15 @@ fn undo_step(ctx: Ctx<'_>, undoing: &StepId, undo: &Undo) -> Decision {
         Undo::Args(args) => match &ctx.plan.work(undoing).module.run {
             sdk::Run::Effect(_) => intend(ctx, undoing, 1, args.clone(), Some(args.clone())),
             _ => match args.plain() {
-                Some(args) => Decision::effect(Effect::Pure { step: undoing.clone(), args: args.clone(), recorded: false }),
+                Some(args) => {
+                    Decision::effect(Effect::Pure { step: undoing.clone(), args: args.clone(), recorded: false })
+                }
                 None => Decision::effect(Effect::Recall(undoing.clone())),
             },
         },
         Undo::Impossible(failure) => {
-            let end = StepEnd { error: Some(failure.clone()), ..ended(ctx, undoing, Told::nothing(ctx), LayerState::Fail) };
+            let end =
+                StepEnd { error: Some(failure.clone()), ..ended(ctx, undoing, Told::nothing(ctx), LayerState::Fail) };
             Decision::record(Record::StepEnded(Box::new(end)))
         }
     }
@@ -89,7 +92,8 @@ fn end(ctx: Ctx<'_>, state: Standing) -> Decision {
 
 /// `FILTERED` where every flowlet was filtered out, else `DONE`.
 fn natural_end(state: &PlayState) -> Standing {
-    let all_filtered = state.root().is_some_and(|root| root.results().all(|result| result.state == LayerState::Filtered));
+    let all_filtered =
+        state.root().is_some_and(|root| root.results().all(|result| result.state == LayerState::Filtered));
     if all_filtered { Standing::Filtered } else { Standing::Done }
 }
 
@@ -99,7 +103,7 @@ fn last_output(plan: &Plan, state: &PlayState) -> Option<Payload> {
     let layers = &plan.bodies.first()?.layers;
     let done = layers.iter().map(|at| &plan.layers[usize::from(*at)]).filter_map(|layer| {
         let result = root.result(layer.slot).filter(|result| result.state == LayerState::Done)?;
-        Some((layer.def.index, layer.slot, result.out.clone()))
+        Some((layer.index, layer.slot, result.out.clone()))
     });
     done.max_by_key(|(index, slot, _)| (*index, *slot)).and_then(|(_, _, out)| out)
 }

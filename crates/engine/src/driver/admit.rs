@@ -270,7 +270,8 @@ impl Engine {
             let (watcher, watched) = oneshot::channel();
             let watcher = wait.is_some().then_some(watcher);
             tokio::spawn(begin(self.clone(), birth.clone(), told, watcher));
-            let outcome = telling.await.map_err(|_| AdmitError::Internal("the play was lost before it began".into()))?;
+            let outcome =
+                telling.await.map_err(|_| AdmitError::Internal("the play was lost before it began".into()))?;
             match outcome {
                 Ok(report) => return self.await_end(report, wait, watched).await,
                 Err(NotBorn::Refused(error)) => return Err(error),
@@ -386,7 +387,10 @@ fn run_audit(header: &PlayHeader, request: &RequestInfo, now: Timestamp) -> Audi
         entity: "play".into(),
         entity_id: header.key.play.to_string(),
         before: Value::Null,
-        after: Value::map([("flowId", Value::from(header.flow.id.to_string())), ("version", header.flow.version.into())]),
+        after: Value::map([
+            ("flowId", Value::from(header.flow.id.to_string())),
+            ("version", header.flow.version.into()),
+        ]),
         request_id: request.id.clone(),
         ip: request.ip.clone(),
     }
@@ -400,7 +404,8 @@ async fn begin(
     watcher: Option<oneshot::Sender<Report>>,
 ) {
     let is_later = birth.header.start_at.is_some() || engine.plays.len() >= engine.parts.settings.max_active;
-    let born = if is_later { defer(&engine, &birth, SlotPlace::Later).await.map(Err) } else { start(&engine, &birth).await };
+    let born =
+        if is_later { defer(&engine, &birth, SlotPlace::Later).await.map(Err) } else { start(&engine, &birth).await };
     let mut running = match born {
         Ok(Ok(running)) => running,
         Ok(Err(header)) => {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use futures::future::{Abortable, Aborted, AbortHandle};
+use futures::future::{AbortHandle, Abortable, Aborted};
 use model::batch::Event;
 use model::doc::{DocKind, DocWrite, Expect};
 use model::failure::{Failure, code};

@@ -64,7 +64,13 @@ impl Running {
 }
 
 impl super::Engine {
-    async fn new_child(&self, parent: &PlayHeader, this: ParentStep, flow: &str, args: Value) -> Result<NewPlay, Failure> {
+    async fn new_child(
+        &self,
+        parent: &PlayHeader,
+        this: ParentStep,
+        flow: &str,
+        args: Value,
+    ) -> Result<NewPlay, Failure> {
         if this.depth > SUBFLOW_DEPTH {
             let message = format!("plays start each other {SUBFLOW_DEPTH} deep; does a flow call itself?");
             return Err(Failure::new(code::LIMIT_EXCEEDED, message));
@@ -81,11 +87,15 @@ impl super::Engine {
             due: Some(now),
             slot: slot.filter(|slot| !shares(&slot.key)),
             parent: Some(this),
-            ..self.new_header(parent.key.company, &published.at, model::play::Trigger::Subflow, parent.actor.clone(), now)
+            ..self.new_header(
+                parent.key.company,
+                &published.at,
+                model::play::Trigger::Subflow,
+                parent.actor.clone(),
+                now,
+            )
         };
-        let admission = |args| {
-            Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None })
-        };
+        let admission = |args| Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None });
         let write = admitted(self, header, args, admission)
             .map_err(|error| Failure::new(code::INTERNAL_ERROR, error.to_string()))?;
         Ok(NewPlay { write })

@@ -276,7 +276,8 @@ impl Running {
         let key = self.key();
         let engine = self.engine.clone();
         let gone = || Abandoned("it is gone".into());
-        let loaded = engine.persist(|| engine.parts.store.load(key)).await.map_err(|error| Abandoned(error.to_string()))?;
+        let loaded =
+            engine.persist(|| engine.parts.store.load(key)).await.map_err(|error| Abandoned(error.to_string()))?;
         let loaded = loaded.ok_or_else(gone)?;
         let state = PlayState::read(&self.plan, &loaded).map_err(|error| Abandoned(error.to_string()))?;
         self.snapshot_at = loaded.snapshot.map_or(0, |snapshot| snapshot.records);

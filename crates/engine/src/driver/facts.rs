@@ -215,7 +215,9 @@ impl Engine {
         if at.bytes as usize > model::limits::STORED_BYTES {
             let path = super::commit::object_path(play, at);
             let read = self.parts.objects.read(play.company, &path, usize::MAX).await;
-            return read.map(|bytes| bytes.as_ref().into()).map_err(|error| ReadError::Gone(format!("{path}: {error:?}")));
+            return read
+                .map(|bytes| bytes.as_ref().into())
+                .map_err(|error| ReadError::Gone(format!("{path}: {error:?}")));
         }
         let value = self.persist(|| self.parts.store.value(play, at.digest)).await?;
         value.ok_or_else(|| ReadError::Gone(at.digest.to_string()))

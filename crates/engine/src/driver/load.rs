@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::codec;
 use model::batch::Message;
+use model::codec;
 use model::play::{PlayKey, SlotPlace};
 use model::record::{MessageBody, Record, StepId};
 use store::{Conflict, Loaded, StoreError};
@@ -202,4 +202,3 @@ impl Running {
         }
     }
 }
-

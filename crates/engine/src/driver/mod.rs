@@ -240,7 +240,9 @@ impl Engine {
     /// # Errors
     /// Where there is no such play, or the command cannot be carried out now.
     pub async fn command(self: &Arc<Self>, play: PlayKey, command: Command) -> Result<(), EngineError> {
-        let Some(header) = self.parts.store.header(play).await? else { return Err(EngineError::NoSuchPlay(play.play.0)) };
+        let Some(header) = self.parts.store.header(play).await? else {
+            return Err(EngineError::NoSuchPlay(play.play.0));
+        };
         if header.state.is_ended() {
             return Err(Refusal::Ended.into());
         }

@@ -58,7 +58,8 @@ impl Engine {
         if !old.state.is_ended() {
             return Err(EngineError::from(Refusal::NotNow("the play has not ended; cancel it first".into())).into());
         }
-        let plan = self.plan_of(play.company, old.flow.definition).await.map_err(|error| internal(error.to_string()))?;
+        let plan =
+            self.plan_of(play.company, old.flow.definition).await.map_err(|error| internal(error.to_string()))?;
         if let Some(name) = &from
             && plan.find(name).is_none()
         {
@@ -106,6 +107,7 @@ fn taken_over(plan: &Plan, history: &History, from: Option<&str>) -> Vec<Record>
     let again = from.and_then(|name| plan.find(name)).map(|from| downstream(plan, from)).unwrap_or_default();
     let undone: BTreeSet<StepId> = history.undone().collect();
     let mut redone: BTreeSet<StepId> = BTreeSet::new();
+    let mut opened: BTreeSet<StepId> = BTreeSet::new();
     let mut kept = Vec::new();
     for record in &history.steps {
         let Some(step) = record.step() else { continue };
@@ -126,8 +128,12 @@ fn taken_over(plan: &Plan, history: &History, from: Option<&str>) -> Vec<Record>
             redone.contains(&StepId { layer: *above, undo: false, items: step.items[..depth].into() })
         });
         if is_finished && !again.contains(&step.layer) && !waits_for_redone {
+            if let Record::LoopOpened { step, .. } = record {
+                opened.insert(step.clone());
+            }
             kept.push(record.clone());
-        } else {
+        } else if !opened.contains(step) {
+            // A loop that was broken off stays open: what went on inside of it still counts.
             redone.insert(step.clone());
         }
     }
@@ -212,4 +218,3 @@ impl Engine {
         Ok(if pointers.is_empty() { Payload::Plain(value) } else { Payload::Sensitive(value, pointers.into()) })
     }
 }
-

@@ -157,7 +157,12 @@ impl Engine {
     ///
     /// # Errors
     /// Where there is no such version.
-    pub async fn roll_back_flow(self: &Arc<Self>, edit: &Edit, target: &str, version: u32) -> Result<Published, EditError> {
+    pub async fn roll_back_flow(
+        self: &Arc<Self>,
+        edit: &Edit,
+        target: &str,
+        version: u32,
+    ) -> Result<Published, EditError> {
         let (flow, _) = self.flow(edit.company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
         let old = self.version(edit.company, flow.id, version).await?.ok_or(EditError::NoSuchVersion(version))?;
         let def = self.definition(edit.company, old.definition).await?;
@@ -192,10 +197,7 @@ impl Engine {
             published_by: edit.actor.user,
         };
         let key = version_key(edit.company, flow.id, version.version);
-        let docs = vec![
-            DocWrite::put(key, Expect::Absent, &version),
-            definition_write(edit.company, &def, definition),
-        ];
+        let docs = vec![DocWrite::put(key, Expect::Absent, &version), definition_write(edit.company, &def, definition)];
         Ok((flow, docs))
     }
 
@@ -204,16 +206,20 @@ impl Engine {
     /// # Errors
     /// Where there is no such flow, or it has plays that have not ended.
     pub async fn delete_flow(&self, edit: &Edit, target: &str) -> Result<(), EditError> {
-        let (flow, revision) = self.flow(edit.company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
+        let (flow, revision) =
+            self.flow(edit.company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
         let open = [PlayState::New, PlayState::Run, PlayState::Deferred, PlayState::Wait, PlayState::OnHold];
         let query = PlayQuery { flow: Some(flow.id), states: open.into(), ..PlayQuery::of(edit.company, 1) };
         if self.store().headers(&query).await?.total > 0 {
             return Err(EditError::InUse);
         }
         let mut docs = vec![DocWrite::remove(flow_key(edit.company, flow.id), Expect::Revision(revision))];
-        docs.extend(self.versions(edit.company, flow.id).await?.iter().map(|version| {
-            DocWrite::remove(version_key(edit.company, flow.id, version.version), Expect::Anything)
-        }));
+        docs.extend(
+            self.versions(edit.company, flow.id)
+                .await?
+                .iter()
+                .map(|version| DocWrite::remove(version_key(edit.company, flow.id, version.version), Expect::Anything)),
+        );
         let audit = self.audit(edit, "flow.delete", flow.id, shown(&flow.draft)?, Value::Null);
         match self.store().commit(Batch::of_docs(docs, audit)).await {
             Ok(_) => {
@@ -230,7 +236,8 @@ impl Engine {
     /// # Errors
     /// Where the store fails, or a document is damaged.
     pub async fn versions(&self, company: CompanyId, flow: FlowId) -> Result<Vec<FlowVersion>, FlowError> {
-        let query = DocQuery { prefix: format!("{flow}/"), ..DocQuery::all(company, DocKind::FlowVersion, usize::MAX >> 1) };
+        let query =
+            DocQuery { prefix: format!("{flow}/"), ..DocQuery::all(company, DocKind::FlowVersion, usize::MAX >> 1) };
         let docs = self.store().docs(&query).await?;
         docs.iter().map(|doc| Ok(doc.read()?)).collect()
     }

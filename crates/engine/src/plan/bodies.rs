@@ -22,6 +22,7 @@ pub(super) type Loops = Vec<LayerIx>;
 pub(super) struct Graph<'a> {
     def: &'a FlowDef,
     roles: &'a [Role],
+    pub(super) indexes: Vec<u32>,
     /// By ref.
     positions: BTreeMap<&'a str, LayerIx>,
     /// The flowlet that each aggregator collects from.
@@ -46,7 +47,7 @@ impl<'a> Graph<'a> {
     /// The graph of a flow whose refs are unique and whose modules have these roles.
     pub(super) fn new(def: &'a FlowDef, roles: &'a [Role], sources: BTreeMap<LayerIx, LayerIx>) -> Self {
         let positions = def.layers.iter().enumerate().map(|(at, layer)| (&*layer.name, at as LayerIx)).collect();
-        Self { def, roles, positions, sources, state: vec![Visit::New; def.layers.len()] }
+        Self { def, roles, indexes: def.indexes(), positions, sources, state: vec![Visit::New; def.layers.len()] }
     }
 
     pub(super) fn position(&self, name: &str) -> Option<LayerIx> {
@@ -71,13 +72,16 @@ impl<'a> Graph<'a> {
         for (aggregator, source) in &self.sources {
             let Some(iterator) = closes(self.roles, *source, &loops[usize::from(*source)]) else {
                 let place = Place::layer(self.def, usize::from(*aggregator)).at("args.sourceRef");
-                problems.push(place.problem("names a flowlet that is in no loop; name an iterator or a flowlet of its body"));
+                problems.push(
+                    place.problem("names a flowlet that is in no loop; name an iterator or a flowlet of its body"),
+                );
                 continue;
             };
             if let Some(other) = closers.insert(iterator, *aggregator) {
                 let other = &self.def.layers[usize::from(other)].name;
                 let place = Place::layer(self.def, usize::from(*aggregator)).at("args.sourceRef");
-                problems.push(place.problem(format!("the loop is already closed by {other}; a loop has one aggregator")));
+                problems
+                    .push(place.problem(format!("the loop is already closed by {other}; a loop has one aggregator")));
             }
         }
         if !problems.is_empty() {
@@ -102,7 +106,9 @@ impl<'a> Graph<'a> {
             Visit::Done(loops) => return Ok(loops.clone()),
             Visit::Under => {
                 let place = Place::layer(self.def, at).at("dependsOn");
-                return Err(place.problem("waits for itself, by way of what it waits for; take one step out of the circle"));
+                return Err(
+                    place.problem("waits for itself, by way of what it waits for; take one step out of the circle")
+                );
             }
             Visit::New => {}
         }
@@ -143,9 +149,9 @@ impl<'a> Graph<'a> {
     }
 
     fn loops_by_index(&mut self, layer: LayerIx) -> Result<Loops, Problem> {
-        let index = self.def.layers[usize::from(layer)].index;
+        let index = self.indexes[usize::from(layer)];
         let lower: Vec<LayerIx> = (0..self.def.layers.len())
-            .filter(|other| self.def.layers[*other].index < index)
+            .filter(|other| self.indexes[*other] < index)
             .map(|other| other as LayerIx)
             .collect();
         let mut closed = Vec::new();
@@ -163,7 +169,8 @@ impl<'a> Graph<'a> {
                 innermost = loops;
             } else if !innermost.starts_with(&loops) {
                 let place = Place::layer(self.def, usize::from(layer)).at("index");
-                return Err(place.problem("follows two loops that run side by side; say with dependsOn which one it belongs to"));
+                return Err(place
+                    .problem("follows two loops that run side by side; say with dependsOn which one it belongs to"));
             }
         }
         Ok(innermost)
@@ -203,8 +210,13 @@ impl<'a> Graph<'a> {
     }
 
     fn waits_for(&self, layer: LayerIx, other: LayerIx) -> bool {
-        let (layer, other) = (&self.def.layers[usize::from(layer)], &self.def.layers[usize::from(other)]);
-        if layer.depends_on.is_empty() { other.index < layer.index } else { layer.depends_on.contains(&other.name) }
+        let (layer, other) = (usize::from(layer), usize::from(other));
+        let named = &self.def.layers[layer].depends_on;
+        if named.is_empty() {
+            self.indexes[other] < self.indexes[layer]
+        } else {
+            named.contains(&self.def.layers[other].name)
+        }
     }
 }
 

@@ -52,7 +52,9 @@ fn modules(def: &FlowDef, around: &Surroundings<'_>) -> Result<Vec<Arc<Module>>,
         return Err(vec![Place::flow("layers").problem("is empty: a flow needs at least one flowlet")]);
     }
     if count > LAYERS_PER_FLOW {
-        return Err(vec![Place::flow("layers").problem(format!("has {count} flowlets; a flow has at most {LAYERS_PER_FLOW}"))]);
+        return Err(vec![
+            Place::flow("layers").problem(format!("has {count} flowlets; a flow has at most {LAYERS_PER_FLOW}")),
+        ]);
     }
     let mut problems = Vec::new();
     let mut modules = Vec::new();
@@ -60,7 +62,9 @@ fn modules(def: &FlowDef, around: &Surroundings<'_>) -> Result<Vec<Arc<Module>>,
     for (at, layer) in def.layers.iter().enumerate() {
         let place = Place::layer(def, at);
         if let Some(first) = seen.insert(&layer.name, at) {
-            problems.push(place.at("ref").problem(format!("is the ref of layers[{first}], too; every ref is unique in its flow")));
+            problems.push(
+                place.at("ref").problem(format!("is the ref of layers[{first}], too; every ref is unique in its flow")),
+            );
         }
         match module(&layer.app_id, around) {
             Ok(module) => modules.push(module),
@@ -73,7 +77,11 @@ fn modules(def: &FlowDef, around: &Surroundings<'_>) -> Result<Vec<Arc<Module>>,
 fn module(id: &str, around: &Surroundings<'_>) -> Result<Arc<Module>, String> {
     around.modules.get(id).cloned().ok_or_else(|| {
         let near = around.modules.suggest(id);
-        let hint = if near.is_empty() { "list them with `flow8 modules`".into() } else { format!("did you mean {}?", near.join(" or ")) };
+        let hint = if near.is_empty() {
+            "list them with `flow8 modules`".into()
+        } else {
+            format!("did you mean {}?", near.join(" or "))
+        };
         format!("there is no module {id:?}; {hint}")
     })
 }
@@ -84,12 +92,16 @@ fn sources(def: &FlowDef, roles: &[Role], problems: &mut Vec<Problem>) -> BTreeM
     for (at, layer) in def.layers.iter().enumerate().filter(|(at, _)| roles[*at] == Role::Aggregator) {
         let place = Place::layer(def, at).at("args.sourceRef");
         match layer.args.get("sourceRef").and_then(Value::as_str) {
-            None => problems.push(place.problem("names the iterator to close, or a flowlet of its body; no expression")),
+            None => {
+                problems.push(place.problem("names the iterator to close, or a flowlet of its body; no expression"))
+            }
             Some(name) => match def.position(name) {
                 Some(source) if source != at && roles[source] != Role::Aggregator => {
                     sources.insert(at as LayerIx, source as LayerIx);
                 }
-                Some(_) => problems.push(place.problem("names an aggregator; name an iterator or a flowlet of its body")),
+                Some(_) => {
+                    problems.push(place.problem("names an aggregator; name an iterator or a flowlet of its body"))
+                }
                 None => problems.push(place.problem(unknown_ref(def, name))),
             },
         }
@@ -118,7 +130,7 @@ pub(super) fn unknown_ref(def: &FlowDef, name: &str) -> String {
         .layers
         .iter()
         .map(|layer| (strsim::damerau_levenshtein(&layer.name, name), &layer.name))
-        .filter(|(distance, _)| *distance <= 2)
+        .filter(|(distance, near)| *distance <= 2 && *distance < near.len())
         .min_by_key(|(distance, _)| *distance);
     match near {
         Some((_, near)) => format!("no flowlet has the ref {name:?}; did you mean {near:?}?"),
@@ -166,7 +178,13 @@ impl Compiler<'_> {
         let layer = &self.def.layers[at];
         let place = Place::layer(self.def, at);
         let mut problems = Vec::new();
-        let reader = Reader { def: self.def, around: self.around, wiring: self.wiring, layer: at as LayerIx, reads_itself: false };
+        let reader = Reader {
+            def: self.def,
+            around: self.around,
+            wiring: self.wiring,
+            layer: at as LayerIx,
+            reads_itself: false,
+        };
         let filters = filters(layer, &place, &reader, &mut problems);
         self.branch(layer, at, &place, &mut problems);
         let terms = Terms {
@@ -177,19 +195,22 @@ impl Compiler<'_> {
             timeout: layer.timeout,
         };
         let work = self.work(module, &terms, &place, &reader, &mut problems);
-        let undo = layer.compensate.as_ref().and_then(|undo| self.undo(undo, &place.at("compensate"), &reader, &mut problems));
+        let undo =
+            layer.compensate.as_ref().and_then(|undo| self.undo(undo, &place.at("compensate"), &reader, &mut problems));
         if let Some(approval) = &layer.needs_approval
             && approval.quorum == 0
         {
             problems.push(place.at("needsApproval.quorum").problem("is at least 1"));
         }
         let (Some(mut work), true) = (work, problems.is_empty()) else { return Err(problems) };
-        work.sensitive_args = [layer.sensitive.args.clone(), secret_places(&layer.args, work.args.eager_reads())].concat().into();
+        work.sensitive_args =
+            [layer.sensitive.args.clone(), secret_places(&layer.args, work.args.eager_reads())].concat().into();
         work.sensitive_out = layer.sensitive.out.clone().into();
         let (body, slot) = self.wiring.places[at];
         let waits_for_it = |other: &usize| self.wiring.deps[*other].contains(&(at as LayerIx));
         Ok(PlanLayer {
             def: layer.clone(),
+            index: self.wiring.indexes[at],
             work,
             filters,
             body,
@@ -305,7 +326,9 @@ impl Compiler<'_> {
                 })
             }
             Err(faults) => {
-                problems.extend(faults.into_iter().map(|fault| place.at(&fault.path).problem_at(fault.column, fault.message)));
+                problems.extend(
+                    faults.into_iter().map(|fault| place.at(&fault.path).problem_at(fault.column, fault.message)),
+                );
                 None
             }
         }
@@ -345,7 +368,8 @@ fn side(value: &Value, place: &Place, reader: &Reader<'_>, problems: &mut Vec<Pr
             Some(template)
         }
         Err(faults) => {
-            problems.extend(faults.into_iter().map(|fault| place.at(&fault.path).problem_at(fault.column, fault.message)));
+            problems
+                .extend(faults.into_iter().map(|fault| place.at(&fault.path).problem_at(fault.column, fault.message)));
             None
         }
     }

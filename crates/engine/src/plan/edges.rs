@@ -10,6 +10,8 @@ use super::{Body, BodyIx, LayerIx, Place, Problem};
 
 /// The finished graph.
 pub(super) struct Wiring {
+    /// The index of each flowlet, given or derived.
+    pub(super) indexes: Vec<u32>,
     pub(super) bodies: Vec<Body>,
     /// The body of each flowlet, and its place there.
     pub(super) places: Vec<(BodyIx, u16)>,
@@ -31,9 +33,16 @@ pub(super) fn wire(def: &FlowDef, roles: &[Role], graph: Graph<'_>) -> Result<Wi
             layer.depends_on.iter().filter_map(known).collect()
         })
         .collect();
+    let indexes = graph.indexes.clone();
     let nesting = graph.nest()?;
     let (bodies, places) = bodies_of(def, roles, &nesting);
-    let mut wires = Wires { def, nesting: &nesting, deps: vec![BTreeSet::new(); def.layers.len()], problems: Vec::new() };
+    let mut wires = Wires {
+        def,
+        indexes: &indexes,
+        nesting: &nesting,
+        deps: vec![BTreeSet::new(); def.layers.len()],
+        problems: Vec::new(),
+    };
     let mut named = Vec::new();
     for (at, names) in positions.iter().enumerate() {
         named.push(wires.add(at as LayerIx, names));
@@ -44,7 +53,7 @@ pub(super) fn wire(def: &FlowDef, roles: &[Role], graph: Graph<'_>) -> Result<Wi
     }
     let order = in_order(def, &bodies, &deps)?;
     let upstream = upstream_of(&order, &bodies, &places, &deps);
-    Ok(Wiring { bodies, places, deps, named, upstream })
+    Ok(Wiring { indexes, bodies, places, deps, named, upstream })
 }
 
 fn bodies_of(def: &FlowDef, roles: &[Role], nesting: &Nesting) -> (Vec<Body>, Vec<(BodyIx, u16)>) {
@@ -69,6 +78,7 @@ fn bodies_of(def: &FlowDef, roles: &[Role], nesting: &Nesting) -> (Vec<Body>, Ve
 
 struct Wires<'a> {
     def: &'a FlowDef,
+    indexes: &'a [u32],
     nesting: &'a Nesting,
     deps: Vec<BTreeSet<LayerIx>>,
     problems: Vec<Problem>,
@@ -83,16 +93,16 @@ impl Wires<'_> {
     fn add(&mut self, layer: LayerIx, names: &[(String, LayerIx)]) -> Vec<LayerIx> {
         let at = usize::from(layer);
         let mut named = Vec::new();
-        let closes = self.nesting.closers.iter().find(|(_, aggregator)| **aggregator == layer).map(|(iterator, _)| *iterator);
+        let closes =
+            self.nesting.closers.iter().find(|(_, aggregator)| **aggregator == layer).map(|(iterator, _)| *iterator);
         if let Some(iterator) = closes {
             self.deps[at].insert(iterator);
             named.push(iterator);
         }
         if names.is_empty() {
-            let index = self.def.layers[at].index;
-            let lower = |other: &usize| {
-                self.def.layers[*other].index < index && self.nesting.loops[*other] == self.nesting.loops[at]
-            };
+            let index = self.indexes[at];
+            let lower =
+                |other: &usize| self.indexes[*other] < index && self.nesting.loops[*other] == self.nesting.loops[at];
             let lower: Vec<LayerIx> = (0..self.def.layers.len()).filter(lower).map(|other| other as LayerIx).collect();
             self.deps[at].extend(lower);
         }
@@ -144,7 +154,10 @@ fn in_order(def: &FlowDef, bodies: &[Body], deps: &[BTreeSet<LayerIx>]) -> Resul
     while !left.is_empty() {
         let before = left.len();
         left.retain(|at| {
-            let is_free = deps[usize::from(*at)].iter().chain(iterator_of[usize::from(*at)].iter()).all(|dep| done[usize::from(*dep)]);
+            let is_free = deps[usize::from(*at)]
+                .iter()
+                .chain(iterator_of[usize::from(*at)].iter())
+                .all(|dep| done[usize::from(*dep)]);
             if is_free {
                 done[usize::from(*at)] = true;
                 order.push(*at);

@@ -47,6 +47,8 @@ pub struct Plan {
 pub struct PlanLayer {
     /// As it is defined.
     pub def: Layer,
+    /// Its index, given or derived.
+    pub index: u32,
     /// What it runs.
     pub work: Work,
     /// Its conditions.

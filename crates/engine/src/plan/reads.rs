@@ -30,7 +30,8 @@ impl Reader<'_> {
                 "there is no loop here; $item and $index are for the inside of one".into()
             }
             ReadRoot::Dot if !of_element => {
-                "a leading dot is the element inside the array modules; here, name what is read, as in $prev.args".into()
+                "a leading dot is the element inside the array modules; here, name what is read, as in $prev.args"
+                    .into()
             }
             _ => return None,
         };
@@ -49,11 +50,15 @@ impl Reader<'_> {
         }
         let (body, _) = self.wiring.places[usize::from(read)];
         match self.wiring.bodies[usize::from(body)].iterator {
-            Some(iterator) if !self.wiring.upstream[usize::from(self.layer)].contains(&iterator) || self.is_outside(body) => {
+            Some(iterator)
+                if !self.wiring.upstream[usize::from(self.layer)].contains(&iterator) || self.is_outside(body) =>
+            {
                 let iterator = &self.def.layers[usize::from(iterator)].name;
                 Some(format!("{name} is inside the loop of {iterator}; outside, read what its aggregator collects"))
             }
-            _ => Some(format!("{name} is not upstream of {own}; give {own} a higher index, or add {name} to its dependsOn")),
+            _ => Some(format!(
+                "{name} is not upstream of {own}; give {own} a higher index, or add {name} to its dependsOn"
+            )),
         }
     }
 

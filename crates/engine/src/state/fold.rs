@@ -35,7 +35,12 @@ impl PlayState {
             }
             Record::ApprovalGiven { step, actor, approved, .. } => {
                 if *approved {
-                    self.approved(plan, step, &actor.user.map_or_else(|| actor.name.clone(), |user| user.to_string()), actor.is_person());
+                    self.approved(
+                        plan,
+                        step,
+                        &actor.user.map_or_else(|| actor.name.clone(), |user| user.to_string()),
+                        actor.is_person(),
+                    );
                 }
             }
             Record::Attempting { step, attempt, args, .. } => {
@@ -170,8 +175,12 @@ impl PlayState {
 
     fn stop(&mut self, stop: Stop, reason: Option<&str>, compensate: bool) {
         let (end, failure) = match stop {
-            Stop::Cancel => (Standing::Canceled, Failure::new(code::CANCELED, reason.unwrap_or("the play was canceled"))),
-            Stop::Timeout => (Standing::Fail, Failure::new(code::TIMEOUT, reason.unwrap_or("the play took longer than it may"))),
+            Stop::Cancel => {
+                (Standing::Canceled, Failure::new(code::CANCELED, reason.unwrap_or("the play was canceled")))
+            }
+            Stop::Timeout => {
+                (Standing::Fail, Failure::new(code::TIMEOUT, reason.unwrap_or("the play took longer than it may")))
+            }
         };
         self.stopping = Some(Stopping { end, abort: true, compensate, failure: Some((None, failure)) });
         self.held_since = None;

@@ -33,7 +33,9 @@ impl PlayState {
     pub fn missing(&self, plan: &Plan, step: &StepId, need: &Need) -> Vec<(Spot, Payload)> {
         match need {
             Need::Args => kept_elsewhere(Spot::Args, Some(&self.args)),
-            Need::Output(name) => plan.find(name).map(|layer| self.missing_output(plan, step, layer)).unwrap_or_default(),
+            Need::Output(name) => {
+                plan.find(name).map(|layer| self.missing_output(plan, step, layer)).unwrap_or_default()
+            }
             Need::Item => self.missing_items(plan, step),
             Need::Kv(_) | Need::Secret(_) | Need::Now | Need::Seed => Vec::new(),
         }
@@ -58,7 +60,8 @@ impl PlayState {
             return kept_elsewhere(Spot::Loop(around), Some(&open.args));
         }
         let id = FrameId { body: place.body, items: around.items };
-        let out = self.frames.get(&id).and_then(|frame| frame.result(place.slot)).and_then(|result| result.out.as_ref());
+        let out =
+            self.frames.get(&id).and_then(|frame| frame.result(place.slot)).and_then(|result| result.out.as_ref());
         kept_elsewhere(Spot::Output(id, place.slot), out)
     }
 

@@ -11,7 +11,9 @@ use store::WaitQuery;
 use crate::stage::{COMPANY, Stage};
 
 fn flow(terms: &str) -> String {
-    format!("{{name: Pay, layers: [{{ref: pay, appId: call, needsApproval: {terms}, args: {{name: pay, data: '{{{{ $prev.args.sum }}}}'}}}}]}}")
+    format!(
+        "{{name: Pay, layers: [{{ref: pay, appId: call, needsApproval: {terms}, args: {{name: pay, data: '{{{{ $prev.args.sum }}}}'}}}}]}}"
+    )
 }
 
 async fn waiting(stage: &Stage) -> usize {
@@ -86,10 +88,9 @@ async fn only_a_listed_role_may_decide_and_a_quorum_is_different_people() {
 
 #[tokio::test(start_paused = true)]
 async fn an_approval_that_nobody_decides_expires() {
-    for (terms, state) in [
-        ("{expiresIn: 3600}", PlayState::Fail),
-        ("{expiresIn: 3600, onExpire: approved, quorum: 3}", PlayState::Done),
-    ] {
+    for (terms, state) in
+        [("{expiresIn: 3600}", PlayState::Fail), ("{expiresIn: 3600, onExpire: approved, quorum: 3}", PlayState::Done)]
+    {
         let stage = Stage::new().await;
         let play = stage.run(&flow(terms), r#"{"sum":5}"#).await.header.key;
         tokio::time::sleep(Duration::from_secs(3590)).await;

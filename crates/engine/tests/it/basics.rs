@@ -157,10 +157,12 @@ async fn a_start_time_is_waited_for() {
 async fn what_cannot_be_run_is_refused() {
     let stage = Stage::new().await;
     let made = stage.engine.create_flow(&stage.edit(), crate::stage::flow("{name: Draft}")).await.expect("creates");
-    let refused = async |flow: &str, args: &str| stage.admit(Stage::wish(flow, args)).await.expect_err("refused").to_string();
+    let refused =
+        async |flow: &str, args: &str| stage.admit(Stage::wish(flow, args)).await.expect_err("refused").to_string();
     assert_eq!(refused("nothing", "{}").await, "there is no flow \"nothing\"");
     assert!(refused(&made.id.to_string(), "{}").await.contains("has no published version"));
-    let published = stage.publish("{name: Off, enabled: false, layers: [{ref: a, appId: var, args: {value: 1}}]}").await;
+    let published =
+        stage.publish("{name: Off, enabled: false, layers: [{ref: a, appId: var, args: {value: 1}}]}").await;
     assert_eq!(refused("off", "{}").await, "the flow off is not enabled; enable it, or run it with force");
     assert!(refused(&published.flow.id.to_string(), "{}").await.starts_with("the flow off is not enabled"));
     let mut forced = Stage::wish("off", "{}");

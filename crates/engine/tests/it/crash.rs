@@ -37,7 +37,8 @@ async fn a_write_that_was_under_way_follows_its_policy() {
     for (app, state, calls) in [("call", PlayState::Wait, 1), ("put", PlayState::Done, 2)] {
         let mut stage = Stage::new().await;
         stage.peer.will("x", [Act::Hang]);
-        let published = stage.publish(&format!("{{name: Write, layers: [{{ref: a, appId: {app}, args: {{name: x}}}}]}}")).await;
+        let published =
+            stage.publish(&format!("{{name: Write, layers: [{{ref: a, appId: {app}, args: {{name: x}}}}]}}")).await;
         let play = stage.start(&published.flow.id.to_string(), "{}").await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         stage.restart().await;
@@ -54,8 +55,10 @@ async fn what_waits_goes_on_waiting() {
     let mut stage = Stage::new().await;
     let delay = stage.run("{name: Delay, layers: [{ref: a, appId: delay, args: {seconds: 100}}]}", "{}").await.header;
     let event = stage.run("{name: Event, layers: [{ref: a, appId: wait-event, args: {key: go}}]}", "{}").await.header;
-    let approval =
-        stage.run("{name: Approval, layers: [{ref: a, appId: var, needsApproval: true, args: {value: 1}}]}", "{}").await.header;
+    let approval = stage
+        .run("{name: Approval, layers: [{ref: a, appId: var, needsApproval: true, args: {value: 1}}]}", "{}")
+        .await
+        .header;
     stage.restart().await;
     assert_eq!(stage.engine.active_plays(), 0, "a waiting play takes no memory");
     let ended = stage.ended(delay.key).await;

@@ -46,7 +46,8 @@ async fn a_person_may_have_it_repeated_under_the_same_key_or_give_it_up() {
 async fn an_unanswered_question_expires() {
     let stage = Stage::new().await;
     stage.peer.will("pay", [Act::Lose]);
-    let flow = "{name: Ask, layers: [{ref: pay, appId: call, inDoubt: {policy: ask, expiresIn: 3600}, args: {name: pay}}]}";
+    let flow =
+        "{name: Ask, layers: [{ref: pay, appId: call, inDoubt: {policy: ask, expiresIn: 3600}, args: {name: pay}}]}";
     let play = stage.run(flow, "{}").await.header.key;
     let header = stage.ended(play).await;
     assert_eq!((header.state, &*header.error.expect("an error").code), (PlayState::Fail, "OUTCOME_UNKNOWN"));
@@ -85,7 +86,10 @@ async fn the_policy_may_be_to_fail() {
     stage.peer.will("pay", [Act::Lose]);
     let flow = "{name: Fail, layers: [{ref: pay, appId: call, inDoubt: fail, retry: {count: 5}, args: {name: pay}}]}";
     let report = stage.run(flow, "{}").await;
-    assert_eq!((report.header.state, &*report.header.error.expect("an error").code), (PlayState::Fail, "OUTCOME_UNKNOWN"));
+    assert_eq!(
+        (report.header.state, &*report.header.error.expect("an error").code),
+        (PlayState::Fail, "OUTCOME_UNKNOWN")
+    );
     assert_eq!(stage.peer.calls().len(), 1);
 }
 

@@ -76,7 +76,8 @@ layers:
 #[tokio::test(start_paused = true)]
 async fn an_expression_that_fails_fails_its_flowlet() {
     let stage = Stage::new().await;
-    let report = stage.run("{name: Bad, layers: [{ref: a, appId: var, args: {value: '{{ $prev.args.no.such }}'}}]}", "{}").await;
+    let report =
+        stage.run("{name: Bad, layers: [{ref: a, appId: var, args: {value: '{{ $prev.args.no.such }}'}}]}", "{}").await;
     let error = report.header.error.expect("an error");
     assert_eq!((report.header.state, &*error.code), (PlayState::Fail, "EXPRESSION_ERROR"));
     assert!(error.message.contains("no") && error.message.contains("value"), "{}", error.message);
@@ -86,7 +87,10 @@ async fn an_expression_that_fails_fails_its_flowlet() {
 async fn a_fail_flowlet_fails_the_play_whatever_its_policy() {
     let stage = Stage::new().await;
     let report = stage
-        .run("{name: Stop, layers: [{ref: a, appId: fail, onError: continue, args: {message: enough, code: TOO_MUCH}}]}", "{}")
+        .run(
+            "{name: Stop, layers: [{ref: a, appId: fail, onError: continue, args: {message: enough, code: TOO_MUCH}}]}",
+            "{}",
+        )
         .await;
     let error = report.header.error.expect("an error");
     assert_eq!((report.header.state, &*error.code, error.message.as_str()), (PlayState::Fail, "TOO_MUCH", "enough"));
@@ -126,11 +130,13 @@ async fn an_attempt_and_a_play_may_take_only_so_long() {
     assert_eq!(report.header.ended_at.expect("ended").since(report.header.created_at).as_secs(), 7);
 
     stage.peer.will("write", [Act::Hang]);
-    let report = stage.run("{name: Whole, timeout: 60, layers: [{ref: a, appId: call, args: {name: write}}]}", "{}").await;
+    let report =
+        stage.run("{name: Whole, timeout: 60, layers: [{ref: a, appId: call, args: {name: write}}]}", "{}").await;
     let error = report.header.error.expect("an error");
     assert_eq!((report.header.state, &*error.code), (PlayState::Fail, "TIMEOUT"));
     assert_eq!(stage.layer_state(report.header.key, "a").await, LayerState::InDoubt);
-    let waiting = stage.run("{name: Waits, timeout: 60, layers: [{ref: a, appId: delay, args: {seconds: 9999}}]}", "{}").await;
+    let waiting =
+        stage.run("{name: Waits, timeout: 60, layers: [{ref: a, appId: delay, args: {seconds: 9999}}]}", "{}").await;
     assert_eq!(stage.ended(waiting.header.key).await.state, PlayState::Fail, "waiting counts");
 }
 
@@ -161,10 +167,7 @@ async fn what_was_done_is_undone_in_reverse_order() {
     assert_eq!((report.header.state, report.header.compensation), (PlayState::Fail, Some(Compensation::Done)));
     assert_eq!(stage.peer.names(), ["book flight", "book hotel", "book car", "cancel hotel", "cancel book flight"]);
     assert_eq!(stage.peer.calls_of("cancel hotel")[0].data, "\"Ada\"");
-    assert_eq!(
-        stage.layers(report.header.key).await,
-        ["flight[] COMPENSATED", "hotel[] COMPENSATED", "car[] FAIL"]
-    );
+    assert_eq!(stage.layers(report.header.key).await, ["flight[] COMPENSATED", "hotel[] COMPENSATED", "car[] FAIL"]);
     assert_eq!(report.header.error.expect("an error").message, "refused");
 }
 

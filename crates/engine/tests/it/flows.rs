@@ -24,7 +24,10 @@ async fn problem(text: &str) -> String {
 async fn a_problem_names_the_layer_and_the_field() {
     for (text, expected) in [
         ("{name: x}", "layers: is empty: a flow needs at least one flowlet"),
-        ("{name: x, layers: [{ref: a, appId: crul}]}", "a: layers[0].appId: there is no module \"crul\"; did you mean curl?"),
+        (
+            "{name: x, layers: [{ref: a, appId: crul}]}",
+            "a: layers[0].appId: there is no module \"crul\"; did you mean curl",
+        ),
         (
             "{name: x, layers: [{ref: a, appId: var, args: {value: 1}}, {ref: a, appId: var, args: {value: 1}}]}",
             "a: layers[1].ref: is the ref of layers[0], too; every ref is unique in its flow",
@@ -45,18 +48,21 @@ async fn a_problem_names_the_layer_and_the_field() {
             "{name: x, layers: [{ref: a, appId: var, dependsOn: [b], args: {value: 1}}]}",
             "a: layers[0].dependsOn[0]: no flowlet has the ref \"b\"",
         ),
-        (
-            "{name: x, layers: [{ref: a, appId: var, args: {value: '{{ 1 + }}'}}]}",
-            "a: layers[0].args.value: ",
-        ),
+        ("{name: x, layers: [{ref: a, appId: var, args: {value: '{{ 1 + }}'}}]}", "a: layers[0].args.value: "),
         ("{name: x, layers: [{ref: a, appId: delay, args: {secs: 1}}]}", "a: layers[0].args: does not take secs"),
         ("{name: x, layers: [{ref: a, appId: curl, args: {method: GET}}]}", "a: layers[0].args: lacks url"),
         (
             "{name: x, layers: [{ref: a, appId: enumeration, args: {from: [1], to: 2}}]}",
             "a: layers[0].args.from: [1] is not of type",
         ),
-        ("{name: x, layers: [{ref: a, appId: var, args: {value: '{{ $item }}'}}]}", "a: layers[0].args.value: there is no loop here"),
-        ("{name: x, layers: [{ref: a, appId: var, args: {value: '{{ $env.HOME }}'}}]}", "a: layers[0].args.value: $env.HOME is not on the list"),
+        (
+            "{name: x, layers: [{ref: a, appId: var, args: {value: '{{ $item }}'}}]}",
+            "a: layers[0].args.value: there is no loop here",
+        ),
+        (
+            "{name: x, layers: [{ref: a, appId: var, args: {value: '{{ $env.HOME }}'}}]}",
+            "a: layers[0].args.value: $env.HOME is not on the list",
+        ),
         (
             "{name: x, concurrency: {limit: 0}, layers: [{ref: a, appId: var, args: {value: 1}}]}",
             "concurrency.limit: is at least 1",
@@ -106,7 +112,9 @@ layers:
   - {ref: all, appId: aggregator, index: 2, args: {sourceRef: inside}}
   - {ref: after, appId: var, index: 3, args: {value: "{{ $prev.inside.value }}"}}
 "#;
-    assert!(problem(text).await.contains("inside is inside the loop of each; outside, read what its aggregator collects"));
+    assert!(
+        problem(text).await.contains("inside is inside the loop of each; outside, read what its aggregator collects")
+    );
     let side = r#"
 name: x
 layers:
@@ -121,7 +129,8 @@ layers:
 #[tokio::test(start_paused = true)]
 async fn a_thousand_flowlets_are_compiled_and_one_more_is_refused() {
     let text = |count: usize| {
-        let layers: Vec<String> = (0..count).map(|at| format!("{{ref: f{at}, appId: var, index: {at}, args: {{value: 1}}}}")).collect();
+        let layers: Vec<String> =
+            (0..count).map(|at| format!("{{ref: f{at}, appId: var, index: {at}, args: {{value: 1}}}}")).collect();
         format!("{{name: x, layers: [{}]}}", layers.join(","))
     };
     assert_eq!(problems(&text(1_000)).await, [""; 0]);
@@ -135,7 +144,8 @@ async fn versions_rise_and_only_they_run() {
     let one = stage.publish(&text(1)).await;
     assert_eq!((one.version.version, one.flow.revision, one.flow.permanent_id.to_string()), (1, 1, "versions".into()));
     let edited = flow(&text(2));
-    let draft = stage.engine.edit_flow(&stage.edit(), "versions", Some(1), |_| Ok(edited.clone())).await.expect("edits");
+    let draft =
+        stage.engine.edit_flow(&stage.edit(), "versions", Some(1), |_| Ok(edited.clone())).await.expect("edits");
     assert_eq!((draft.revision, draft.version), (2, Some(1)));
     assert_eq!(stage.run_published("versions", "{}").await.out.expect("an output").to_json(), r#"{"value":1}"#);
     let stale = stage.engine.edit_flow(&stage.edit(), "versions", Some(1), |_| Ok(edited.clone())).await;

@@ -6,8 +6,8 @@ use engine::Settings;
 use engine::decide::Command;
 use engine::driver::AdmitError;
 use model::play::{PlayKey, PlayState};
-use store::memory::MemoryStore;
 use std::sync::Arc;
+use store::memory::MemoryStore;
 
 use crate::stage::{Act, Stage, person};
 
@@ -91,9 +91,14 @@ async fn a_flow_may_refuse_instead_of_queueing() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_raised_lets_those_who_queue_begin() {
     let stage = Stage::new().await;
-    let flow = |limit: u32| format!("{{name: Raised, concurrency: {{limit: {limit}}}, layers: [{{ref: a, appId: delay, args: {{seconds: 1000}}}}]}}");
+    let flow = |limit: u32| {
+        format!(
+            "{{name: Raised, concurrency: {{limit: {limit}}}, layers: [{{ref: a, appId: delay, args: {{seconds: 1000}}}}]}}"
+        )
+    };
     stage.publish(&flow(1)).await;
-    let plays = [stage.start("raised", "{}").await, stage.start("raised", "{}").await, stage.start("raised", "{}").await];
+    let plays =
+        [stage.start("raised", "{}").await, stage.start("raised", "{}").await, stage.start("raised", "{}").await];
     assert_eq!(stage.state(plays[2]).await, PlayState::Deferred);
     let new = crate::stage::flow(&flow(3));
     stage.engine.edit_flow(&stage.edit(), "raised", None, |_| Ok(new.clone())).await.expect("edits");
@@ -127,7 +132,11 @@ layers:
     assert_eq!(stage.peer.names(), ["slow"]);
     assert!(stage.command(play, Command::Hold { actor: person(1) }).await.is_err());
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    assert_eq!((stage.state(play).await, stage.engine.active_plays()), (PlayState::OnHold, 0), "a pause counts against no time");
+    assert_eq!(
+        (stage.state(play).await, stage.engine.active_plays()),
+        (PlayState::OnHold, 0),
+        "a pause counts against no time"
+    );
     stage.command(play, Command::Resume { actor: person(1) }).await.expect("resumes");
     assert_eq!(stage.ended(play).await.state, PlayState::Done);
     assert_eq!(stage.peer.names(), ["slow", "next"]);

@@ -97,7 +97,8 @@ layers:
     let again = retry(&stage, report.header.key, None).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     stage.restart().await;
-    assert_eq!(stage.ended(again).await.state, PlayState::Done);
+    let ended = stage.ended(again).await;
+    assert_eq!(ended.state, PlayState::Done, "{:?} {:?}", ended.error, ended.failed_ref);
     assert_eq!(stage.output(again).await, r#"{"value":4501500}"#);
     let rows = stage.rows(again).await;
     let reused = rows.iter().filter(|(name, row)| name == "one" && row.reused_from.is_some()).count();
@@ -140,6 +141,7 @@ async fn only_an_ended_play_is_retried_and_only_from_its_own_flowlets() {
     let refused = stage.engine.retry(waiting.header.key, None, person(2), &request).await.expect_err("refused");
     assert!(refused.to_string().contains("has not ended"));
     stage.ended(waiting.header.key).await;
-    let refused = stage.engine.retry(waiting.header.key, Some("b".into()), person(2), &request).await.expect_err("refused");
+    let refused =
+        stage.engine.retry(waiting.header.key, Some("b".into()), person(2), &request).await.expect_err("refused");
     assert!(refused.to_string().contains("no flowlet \"b\""));
 }

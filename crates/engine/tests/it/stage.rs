@@ -39,6 +39,11 @@ pub(crate) struct Stage {
     settings: Settings,
 }
 
+/// Ever longer pauses of virtual time, years in all.
+fn pauses() -> impl Iterator<Item = Duration> {
+    (0..40_000_u64).map(|round| Duration::from_millis(20 + round * round / 100))
+}
+
 /// JSON from text.
 pub(crate) fn json(text: &str) -> Value {
     Value::from_json(text.as_bytes()).expect("JSON")
@@ -135,25 +140,25 @@ impl Stage {
 
     /// Lets time pass until the play is in a state.
     pub(crate) async fn until(&self, play: PlayKey, state: PlayState) -> PlayHeader {
-        for _ in 0..100_000 {
+        for pause in pauses() {
             let header = self.header(play).await;
             if header.state == state {
                 return header;
             }
             assert!(!header.state.is_ended(), "{} instead of {state}: {:?}", header.state, header.error);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
         }
         panic!("the play never came to be {state}: {:?}", self.header(play).await);
     }
 
     /// Lets time pass until the play has ended.
     pub(crate) async fn ended(&self, play: PlayKey) -> PlayHeader {
-        for _ in 0..100_000 {
+        for pause in pauses() {
             let header = self.header(play).await;
             if header.state.is_ended() {
                 return header;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
         }
         panic!("the play never ended: {:?}", self.header(play).await);
     }

@@ -60,9 +60,8 @@ async fn a_subflow_that_fails_fails_the_flowlet() {
 async fn an_async_subflow_is_not_waited_for() {
     let stage = Stage::new().await;
     stage.publish("{name: Child, layers: [{ref: a, appId: delay, args: {seconds: 1000}}]}").await;
-    let report = stage
-        .run("{name: Fire, layers: [{ref: a, appId: subflow, args: {flowId: child, async: true}}]}", "{}")
-        .await;
+    let report =
+        stage.run("{name: Fire, layers: [{ref: a, appId: subflow, args: {flowId: child, async: true}}]}", "{}").await;
     assert_eq!(report.header.state, PlayState::Done);
     let out = report.out.expect("an output");
     assert_eq!(out.get("state"), Some(&json("\"NEW\"")));
@@ -79,7 +78,8 @@ async fn cancel_and_timeout_reach_a_subflow_that_is_waited_for() {
     stage.publish("{name: Child, layers: [{ref: a, appId: delay, args: {seconds: 100000}}]}").await;
     let child_of = async |play: model::play::PlayKey| {
         let plays = stage.store.headers(&PlayQuery::of(COMPANY, 10)).await.expect("reads").plays;
-        let is_child = |header: &&model::play::PlayHeader| header.parent.as_ref().is_some_and(|parent| parent.play == play.play);
+        let is_child =
+            |header: &&model::play::PlayHeader| header.parent.as_ref().is_some_and(|parent| parent.play == play.play);
         plays.iter().find(is_child).expect("a child").key
     };
     let parent = stage.run(CALLER, r#"{"n":1}"#).await.header.key;
@@ -107,9 +107,7 @@ async fn what_does_not_exist_cannot_be_called() {
 #[tokio::test(start_paused = true)]
 async fn a_flow_that_calls_itself_comes_to_an_end() {
     let stage = Stage::new().await;
-    let report = stage
-        .run("{name: Self, layers: [{ref: a, appId: subflow, args: {flowId: self}}]}", "{}")
-        .await;
+    let report = stage.run("{name: Self, layers: [{ref: a, appId: subflow, args: {flowId: self}}]}", "{}").await;
     let header = stage.ended(report.header.key).await;
     assert_eq!(header.state, PlayState::Fail);
     assert_eq!(stage.store.headers(&PlayQuery::of(COMPANY, 100)).await.expect("reads").total, 17);

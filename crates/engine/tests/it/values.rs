@@ -106,7 +106,9 @@ layers:
     assert_eq!(out, r#"{"value":"7 [\"x\"] nothing 7"}"#);
     let other = stage.out("{name: Other, layers: [{ref: a, appId: var, args: {value: '{{ $kv.n }}'}}]}", "{}").await;
     assert_eq!(other, r#"{"value":100}"#, "the global scope is read where the flow's has no such key");
-    let own = stage.out("{name: Own, kvInherit: false, layers: [{ref: a, appId: var, args: {value: '{{ $kv.n ?? 0 }}'}}]}", "{}").await;
+    let own = stage
+        .out("{name: Own, kvInherit: false, layers: [{ref: a, appId: var, args: {value: '{{ $kv.n ?? 0 }}'}}]}", "{}")
+        .await;
     assert_eq!(own, r#"{"value":0}"#);
     let query = store::DocQuery::all(COMPANY, model::doc::DocKind::Kv, 10);
     for doc in stage.store.docs(&query).await.expect("reads") {

@@ -19,9 +19,10 @@ pub struct Layer {
     pub title: Option<String>,
     /// The id of the module.
     pub app_id: String,
-    /// Flowlets of the same index run in parallel; a higher index waits for all lower ones.
-    #[serde(default)]
-    pub index: u32,
+    /// Flowlets of the same index run in parallel; a higher index waits for all lower ones. When
+    /// left out: 0, or one more than the highest of those in `dependsOn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// Exactly the flowlets to wait for; where it names any, `index` does not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Ref>,

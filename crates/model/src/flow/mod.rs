@@ -6,7 +6,7 @@
 mod layer;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -166,5 +166,34 @@ impl FlowDef {
     /// Where the flowlet of that ref stands in `layers`.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.layers.iter().position(|layer| *layer.name == *name)
+    }
+
+    /// The index of each flowlet: the one given; else 0, or one more than the highest of those it
+    /// depends on. In a circle of dependencies an index that is not given counts as 0.
+    pub fn indexes(&self) -> Vec<u32> {
+        let places: HashMap<&str, usize> =
+            self.layers.iter().enumerate().map(|(at, layer)| (&*layer.name, at)).collect();
+        let mut indexes: Vec<Option<u32>> = self.layers.iter().map(|layer| layer.index).collect();
+        let mut entered = vec![false; self.layers.len()];
+        for first in 0..self.layers.len() {
+            // Depth first without recursion: flows come from outside, and may be one long chain.
+            let mut path = vec![first];
+            while let Some(at) = path.last().copied() {
+                if indexes[at].is_some() {
+                    path.pop();
+                    continue;
+                }
+                let deps = self.layers[at].depends_on.iter().filter_map(|name| places.get(&**name).copied());
+                let before = path.len();
+                if !std::mem::replace(&mut entered[at], true) {
+                    path.extend(deps.clone().filter(|dep| indexes[*dep].is_none() && !entered[*dep]));
+                }
+                if path.len() == before {
+                    indexes[at] =
+                        Some(deps.filter_map(|dep| indexes[dep]).map(|dep| dep.saturating_add(1)).max().unwrap_or(0));
+                }
+            }
+        }
+        indexes.into_iter().flatten().collect()
     }
 }

@@ -116,7 +116,9 @@ mod tests {
     use super::module;
     use crate::stage::{facts, json, play_with};
 
-    fn play(source: &str, input: &str, more: &str) -> (Result<Value, (String, String)>, Vec<(LogLevel, String)>) {
+    type Played = (Result<Value, (String, String)>, Vec<(LogLevel, String)>);
+
+    fn play(source: &str, input: &str, more: &str) -> Played {
         let mut args = json(&format!(r#"{{"input":{input}{more}}}"#)).as_map().cloned().expect("an object");
         args.insert("source".into(), source.into());
         let (outcome, log) = play_with(&module(), &args.into(), &facts());

@@ -73,10 +73,10 @@ fn run(args: Args, _: &mut PureCtx<'_>) -> Result<Out, Stopped> {
     for (index, row) in args.rows.iter().enumerate() {
         match row {
             Value::Map(fields) => {
-                file.row(columns.iter().map(|column| fields.get(column).cloned().unwrap_or_default()))?
+                file.row(columns.iter().map(|column| fields.get(column).cloned().unwrap_or_default()))?;
             }
             Value::List(cells) if columns.is_empty() || cells.len() == columns.len() => {
-                file.row(cells.iter().cloned())?
+                file.row(cells.iter().cloned())?;
             }
             Value::List(cells) => {
                 let (cells, columns) = (cells.len(), columns.len());

@@ -1,7 +1,7 @@
 //! One process per data folder: a lock on a file that holds the process id.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Error, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use crate::StoreError;
@@ -15,11 +15,17 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of a folder, and makes the folder where it is missing.
     pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
-        let cannot = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::StorageFull => StoreError::Full(error.to_string()),
-            _ => StoreError::ReadOnly(format!("{}: {error}", folder.display())),
+        let cannot = |error: Error| {
+            let message = format!("{}: {error}", folder.display());
+            match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full(message),
+                ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                    StoreError::ReadOnly(format!("{} is not a folder", folder.display()))
+                }
+                _ => StoreError::ReadOnly(message),
+            }
         };
-        fs::create_dir_all(folder).map_err(cannot)?;
+        make(folder).map_err(cannot)?;
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
@@ -38,9 +44,29 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 let known = file.read_to_string(&mut pid).is_ok() && !pid.is_empty();
-                Err(StoreError::InUse { pid: if known { pid } else { "?".into() } })
+                let pid = if known { pid } else { "?".into() };
+                Err(StoreError::InUse { folder: folder.display().to_string(), pid })
             }
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
     }
+}
+
+/// Makes a folder and those above it. Each is synced into the one above: what is in a folder is
+/// lost with its name.
+fn make(folder: &Path) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = match folder.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => return Err(ErrorKind::NotFound.into()),
+    };
+    make(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made?,
+    }
+    File::open(above)?.sync_all()
 }

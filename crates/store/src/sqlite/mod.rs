@@ -68,8 +68,10 @@ pub enum Synchronous {
 
 /// The embedded store.
 pub struct SqliteStore {
-    writer: Writer,
+    // In the order in which they are closed: the last connection, which can write, then moves the
+    // log into the database and removes it; and the lock goes when all else has.
     readers: Arc<Readers>,
+    writer: Writer,
     path: PathBuf,
     _lock: Lock,
 }
@@ -100,7 +102,7 @@ impl SqliteStore {
             })
         };
         let writer = Writer::start(connection, checkpointer)?;
-        Ok(Self { writer, readers, path, _lock: lock })
+        Ok(Self { readers, writer, path, _lock: lock })
     }
 
     /// Where the database lies.
@@ -128,7 +130,7 @@ impl Readers {
             Some(connection) => connection,
             None => (self.open)()?,
         };
-        let outcome = query(&mut connection).map_err(|error| store_error(&error));
+        let outcome = query(&mut connection).map_err(|error| store_error(&connection, &error));
         if outcome.is_ok() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
@@ -137,15 +139,26 @@ impl Readers {
 }
 
 /// What an error of SQLite means for whoever runs flow8.
-fn store_error(error: &rusqlite::Error) -> StoreError {
+fn store_error(connection: &Connection, error: &rusqlite::Error) -> StoreError {
+    error_at(Path::new(connection.path().unwrap_or(FILE_NAME)), error)
+}
+
+fn error_at(file: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
-    let message = error.to_string();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full(message),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StoreError::ReadOnly(message)
+    let message = format!("{}: {error}", file.display());
+    let Some(failure) = error.sqlite_error() else { return StoreError::Failed(message) };
+    match failure.code {
+        ErrorCode::DiskFull => StoreError::Full(message),
+        // The index of the log lies beside it, and is the first that does not fit.
+        ErrorCode::SystemIoFailure if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            StoreError::Full(message)
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(message),
+        ErrorCode::SystemIoFailure => {
+            let code = failure.extended_code;
+            StoreError::Failed(format!("{message} (SQLite's code {code}); look at the disk and at the system's log"))
+        }
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => StoreError::ReadOnly(message),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(message),
         _ => StoreError::Failed(message),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{SqliteOptions, Synchronous, store_error};
+use super::{SqliteOptions, Synchronous, error_at, store_error};
 use crate::StoreError;
 
 /// Each entry brings the schema from the version of its position to the next. Never change one
@@ -21,6 +21,8 @@ const STATEMENTS: usize = 64;
 pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = open(path, options, flags)?;
+    // Before anything is changed: what is not ours, or not yet, stays as it is.
+    let found = identify(&connection)?;
     let prepare = |connection: &mut Connection| -> rusqlite::Result<()> {
         // Has an effect only before the first table: pages that become free can then be given back.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -33,18 +35,20 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connec
         // Checkpoints are made by `space`, beside the writer and not in its way.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "cache_size", -16_384)?;
-        connection.pragma_update(None, "temp_store", "MEMORY")
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        migrate(connection, found)
     };
-    prepare(&mut connection).map_err(|error| store_error(&error))?;
-    migrate(&mut connection)?;
-    Ok(connection)
+    match prepare(&mut connection) {
+        Ok(()) => Ok(connection),
+        Err(error) => Err(store_error(&connection, &error)),
+    }
 }
 
 /// Opens a connection that moves pages from the log into the database.
 pub(super) fn open_checkpointer(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, options, flags)?;
-    connection.pragma_update(None, "cache_size", -256).map_err(|error| store_error(&error))?;
+    connection.pragma_update(None, "cache_size", -256).map_err(|error| store_error(&connection, &error))?;
     Ok(connection)
 }
 
@@ -52,7 +56,7 @@ pub(super) fn open_checkpointer(path: &Path, options: &SqliteOptions) -> Result<
 pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, options, flags)?;
-    connection.pragma_update(None, "cache_size", -4_096).map_err(|error| store_error(&error))?;
+    connection.pragma_update(None, "cache_size", -4_096).map_err(|error| store_error(&connection, &error))?;
     Ok(connection)
 }
 
@@ -61,33 +65,41 @@ fn open(path: &Path, options: &SqliteOptions, flags: OpenFlags) -> Result<Connec
         None => Connection::open_with_flags(path, flags),
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str()),
     };
-    let connection = opened.map_err(|error| store_error(&error))?;
+    let connection = opened.map_err(|error| error_at(path, &error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(|error| store_error(&error))?;
+    connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(|error| store_error(&connection, &error))?;
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let mut run = || -> rusqlite::Result<Result<(), StoreError>> {
-        let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let known = MIGRATIONS.len() as u32;
-        if found > known {
-            return Ok(Err(StoreError::Newer { found, known }));
-        }
-        if id != APPLICATION_ID && (id != 0 || found != 0) {
-            return Ok(Err(StoreError::Damaged("the file is another program's database".into())));
-        }
-        if found < known {
-            let transaction = connection.transaction()?;
-            for migration in &MIGRATIONS[found as usize..] {
-                transaction.execute_batch(migration)?;
-            }
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", known)?;
-            transaction.commit()?;
-        }
-        Ok(Ok(()))
+/// The version of the schema, where the file is a store that this version can use, or is new.
+fn identify(connection: &Connection) -> Result<u32, StoreError> {
+    let read = || -> rusqlite::Result<(i64, u32, u64)> {
+        let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables = connection.query_row("SELECT COUNT(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        Ok((id, found, tables))
     };
-    run().map_err(|error| store_error(&error))?
+    let (id, found, tables) = read().map_err(|error| store_error(connection, &error))?;
+    let store = connection.path().unwrap_or_default().to_owned();
+    let known = MIGRATIONS.len() as u32;
+    if id != APPLICATION_ID && (id != 0 || found != 0 || tables != 0) {
+        return Err(StoreError::Damaged(format!("{store} is another program's database")));
+    }
+    if found > known {
+        return Err(StoreError::Newer { store, found, known });
+    }
+    Ok(found)
+}
+
+fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
+    if found as usize == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    transaction.commit()
 }

@@ -30,11 +30,13 @@ const KEEP_PAGES: u64 = 1_024;
 
 /// The checkpoint thread, seen from the writer.
 pub(super) struct Checkpoints {
-    wake: SyncSender<()>,
+    /// There until the store closes.
+    wake: Option<SyncSender<()>>,
     /// Pages in the log after the last commit.
     log_pages: Arc<AtomicU64>,
     /// Set when the thread has made a checkpoint that the writer may finish.
     finished: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Checkpoints {
@@ -47,15 +49,15 @@ impl Checkpoints {
                 seen.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
                 Ok(())
             }))
-            .map_err(|error| store_error(&error))?;
+            .map_err(|error| store_error(&own, &error))?;
         let (wake, woken) = sync_channel(1);
         let finished = Arc::new(AtomicBool::new(false));
         let done = finished.clone();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("store-checkpoint".into())
             .spawn(move || run(&own, &woken, &done))
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Self { wake, log_pages, finished })
+        Ok(Self { wake: Some(wake), log_pages, finished, thread: Some(thread) })
     }
 
     /// Looks after the log; called between two groups.
@@ -65,11 +67,23 @@ impl Checkpoints {
             // The thread has moved nearly all of it. With the few pages written since, the log is
             // empty, and the next group begins at its start instead of growing it.
             checkpoint(writer);
-        } else if pages >= WAKE_AT {
-            match self.wake.try_send(()) {
+        } else if pages >= WAKE_AT
+            && let Some(wake) = &self.wake
+        {
+            match wake.try_send(()) {
                 Ok(()) | Err(TrySendError::Full(())) => {}
                 Err(TrySendError::Disconnected(())) => checkpoint(writer),
             }
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // Nothing of the store goes on once it is closed. A panic was told where it happened.
+            let _ = thread.join();
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(mut connection: Connection, checkpointer: Connection) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        let counters = Counters::read(&mut connection).map_err(|error| store_error(&error))?;
+        let counters = Counters::read(&mut connection).map_err(|error| store_error(&connection, &error))?;
         let checkpoints = Checkpoints::start(&mut connection, checkpointer)?;
         let thread = thread::Builder::new()
             .name("store-writer".into())
@@ -126,10 +126,10 @@ fn run_other(connection: &mut Connection, counters: &Counters, job: Job) {
         Job::Commit(_) => {}
         Job::Adopt(answer) => {
             let adopted = connection.execute("UPDATE plays SET owner = NULL, due = 0 WHERE owner IS NOT NULL", ());
-            let _ = answer.send(adopted.map(|plays| plays as u64).map_err(|error| store_error(&error)));
+            let _ = answer.send(adopted.map(|plays| plays as u64).map_err(|error| store_error(connection, &error)));
         }
         Job::Shrink(answer) => {
-            let _ = answer.send(shrink(connection).map_err(|error| store_error(&error)));
+            let _ = answer.send(shrink(connection).map_err(|error| store_error(connection, &error)));
         }
         Job::FeedEnd(answer) => {
             let _ = answer.send(counters.feed);
@@ -149,7 +149,7 @@ fn commit_all(connection: &mut Connection, counters: &mut Counters, group: &mut 
         }
         Err(error) if group.len() == 1 => {
             for work in group.drain(..) {
-                let _ = work.answer.send(Err(store_error(&error).into()));
+                let _ = work.answer.send(Err(store_error(connection, &error).into()));
             }
         }
         Err(_) => {
