@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::batch::Chunk;
+use model::codec::CodecError;
 use model::failure::{Failure, code};
 use model::ids::{LayerId, PlayId, ReplicaId};
 use model::payload::{MASK, Payload};
@@ -222,6 +224,14 @@ impl Layers {
     }
 }
 
+/// The records of a chunk.
+///
+/// # Errors
+/// Where they do not decode.
+pub fn entries(chunk: &Chunk) -> Result<Vec<Entry>, CodecError> {
+    decode_records(&chunk.bytes, chunk.count)
+}
+
 impl Engine {
     /// Calls `each` with every record of a play, in order, as long as it wants more.
     ///
@@ -271,7 +281,7 @@ impl Engine {
         self.shown(play, &args).await
     }
 
-    /// What a play gave; null where it has not ended.
+    /// What a play gave, but for what is sealed; null where it has not ended.
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -287,7 +297,7 @@ impl Engine {
                 }
             }
         }
-        self.value_of(play, &out).await
+        self.shown(play, &out).await
     }
 
     /// The flowlets of a play that a query asks for, and how many there are in all.

@@ -40,6 +40,9 @@ pub enum FlowError {
     /// There is none.
     #[error("there is no flow {0:?}")]
     NotFound(String),
+    /// It has no such flowlet.
+    #[error("the flow has no flowlet {0:?}")]
+    NoSuchLayer(String),
     /// It was never published.
     #[error("the flow {0} has no published version; publish it, or run it with force")]
     NotPublished(String),

@@ -182,13 +182,21 @@ fn upstream_of(
     deps: &[BTreeSet<LayerIx>],
 ) -> Vec<BTreeSet<LayerIx>> {
     let mut upstream: Vec<BTreeSet<LayerIx>> = vec![BTreeSet::new(); deps.len()];
+    let mut rank = vec![0; deps.len()];
+    for (place, at) in order.iter().enumerate() {
+        rank[usize::from(*at)] = place;
+    }
     for at in order.iter().map(|at| usize::from(*at)) {
         let (body, _) = places[at];
         let iterator = bodies[usize::from(body)].iterator;
         let mut seen = BTreeSet::new();
-        for dep in deps[at].iter().chain(iterator.iter()) {
-            seen.insert(*dep);
-            seen.extend(&upstream[usize::from(*dep)]);
+        // The last first: what it brings along need not be walked again.
+        let mut direct: Vec<LayerIx> = deps[at].iter().chain(iterator.iter()).copied().collect();
+        direct.sort_unstable_by_key(|dep| std::cmp::Reverse(rank[usize::from(*dep)]));
+        for dep in direct {
+            if seen.insert(dep) {
+                seen.extend(&upstream[usize::from(dep)]);
+            }
         }
         upstream[at] = seen;
     }

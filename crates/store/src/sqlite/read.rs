@@ -412,5 +412,8 @@ pub(super) fn audit(connection: &mut Connection, query: &AuditQuery) -> rusqlite
 pub(super) fn size(connection: &Connection) -> rusqlite::Result<StoreSize> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let page = number("page_size")?;
-    Ok(StoreSize { bytes: number("page_count")? * page, unused: number("freelist_count")? * page })
+    // The log lies on the disk as well; there is none before the first commit.
+    let log = connection.path().and_then(|path| std::fs::metadata(format!("{path}-wal")).ok());
+    let log = log.map_or(0, |file| file.len());
+    Ok(StoreSize { bytes: number("page_count")? * page + log, unused: number("freelist_count")? * page })
 }

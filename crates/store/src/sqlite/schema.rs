@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::space::LOG_KEEPS;
 use super::{SqliteOptions, Synchronous, error_at, store_error};
 use crate::StoreError;
 
@@ -23,17 +24,24 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connec
     let mut connection = open(path, options, flags)?;
     // Before anything is changed: what is not ours, or not yet, stays as it is.
     let found = identify(&connection)?;
+    if connection.is_readonly("main").unwrap_or(false) {
+        // SQLite opens such a file, and would tell only the first who commits.
+        return Err(StoreError::ReadOnly(format!("{} may only be read", path.display())));
+    }
     let prepare = |connection: &mut Connection| -> rusqlite::Result<()> {
-        // Has an effect only before the first table: pages that become free can then be given back.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Checkpoints are made by `space`, beside the writer and not in its way.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         let synchronous = match options.synchronous {
             Synchronous::Full => "FULL",
             Synchronous::Off => "OFF",
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
-        // Checkpoints are made by `space`, beside the writer and not in its way.
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        if found == 0 {
+            // Has an effect only before the first table: pages that become free can then be given back.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "journal_size_limit", LOG_KEEPS)?;
         connection.pragma_update(None, "cache_size", -16_384)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         migrate(connection, found)

@@ -22,6 +22,9 @@ const WAKE_AT: u64 = 1_024;
 /// outrun the thread, and the log must not grow without bound.
 const FORCE_AT: u64 = 16_384;
 
+/// Bytes of the log that are kept once all of it was moved; a longer one is cut: 8 MiB.
+pub(super) const LOG_KEEPS: u64 = 8 << 20;
+
 /// Pages given back in one step: about a millisecond.
 const SHRINK_PAGES: u32 = 64;
 
@@ -36,6 +39,8 @@ pub(super) struct Checkpoints {
     log_pages: Arc<AtomicU64>,
     /// Set when the thread has made a checkpoint that the writer may finish.
     finished: Arc<AtomicBool>,
+    /// A checkpoint is due however short the log is.
+    is_wanted: bool,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -57,19 +62,25 @@ impl Checkpoints {
             .name("store-checkpoint".into())
             .spawn(move || run(&own, &woken, &done))
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Self { wake: Some(wake), log_pages, finished, thread: Some(thread) })
+        Ok(Self { wake: Some(wake), log_pages, finished, is_wanted: false, thread: Some(thread) })
+    }
+
+    /// Asks for a checkpoint: the file gets shorter only with one that moves all of the log.
+    pub(super) fn want(&mut self) {
+        self.is_wanted = true;
+        self.finished.store(false, Ordering::Release);
     }
 
     /// Looks after the log; called between two groups.
-    pub(super) fn after_commit(&self, writer: &Connection) {
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
         let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages >= FORCE_AT || (pages >= WAKE_AT && self.finished.swap(false, Ordering::AcqRel)) {
+        let is_due = pages >= WAKE_AT || self.is_wanted;
+        if pages >= FORCE_AT || (is_due && self.finished.swap(false, Ordering::AcqRel)) {
             // The thread has moved nearly all of it. With the few pages written since, the log is
             // empty, and the next group begins at its start instead of growing it.
             checkpoint(writer);
-        } else if pages >= WAKE_AT
-            && let Some(wake) = &self.wake
-        {
+            self.is_wanted = false;
+        } else if is_due && let Some(wake) = &self.wake {
             match wake.try_send(()) {
                 Ok(()) | Err(TrySendError::Full(())) => {}
                 Err(TrySendError::Disconnected(())) => checkpoint(writer),
@@ -104,16 +115,22 @@ fn checkpoint(connection: &Connection) {
     }
 }
 
-/// Gives some unused pages back, if there are more than are kept; says whether there are still.
-pub(super) fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
+/// What one step did.
+pub(super) struct Shrunk {
+    pub(super) gave_back: bool,
+    pub(super) has_more: bool,
+}
+
+/// Gives some unused pages back, if there are more than are kept.
+pub(super) fn shrink(connection: &Connection) -> rusqlite::Result<Shrunk> {
     let unused: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
     if unused <= KEEP_PAGES {
-        return Ok(false);
+        return Ok(Shrunk { gave_back: false, has_more: false });
     }
     let pages = u64::from(SHRINK_PAGES).min(unused - KEEP_PAGES);
     // The pragma gives a row for each page; the work is done as the rows are read.
     let mut statement = connection.prepare_cached(&format!("PRAGMA incremental_vacuum({pages})"))?;
     let mut rows = statement.query(())?;
     while rows.next()?.is_some() {}
-    Ok(unused - pages > KEEP_PAGES)
+    Ok(Shrunk { gave_back: true, has_more: unused - pages > KEEP_PAGES })
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::apply::{Counters, apply};
-use super::space::{Checkpoints, shrink};
+use super::space::{Checkpoints, Shrunk, shrink};
 use super::store_error;
 use crate::{CommitError, Conflict, StoreError};
 
@@ -94,7 +94,12 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, mut counters: Counters, mut inbox: mpsc::Receiver<Job>, checkpoints: Checkpoints) {
+fn run(
+    mut connection: Connection,
+    mut counters: Counters,
+    mut inbox: mpsc::Receiver<Job>,
+    mut checkpoints: Checkpoints,
+) {
     let mut group = Vec::new();
     while let Some(job) = inbox.blocking_recv() {
         let mut next = Some(job);
@@ -110,7 +115,7 @@ fn run(mut connection: Connection, mut counters: Counters, mut inbox: mpsc::Rece
                 }
                 other => {
                     commit_all(&mut connection, &mut counters, &mut group);
-                    run_other(&mut connection, &counters, other);
+                    run_other(&mut connection, &counters, &mut checkpoints, other);
                     next = inbox.try_recv().ok();
                 }
             }
@@ -120,7 +125,7 @@ fn run(mut connection: Connection, mut counters: Counters, mut inbox: mpsc::Rece
     }
 }
 
-fn run_other(connection: &mut Connection, counters: &Counters, job: Job) {
+fn run_other(connection: &mut Connection, counters: &Counters, checkpoints: &mut Checkpoints, job: Job) {
     // Whoever asked may have gone away; then nobody needs the answer.
     match job {
         Job::Commit(_) => {}
@@ -129,7 +134,11 @@ fn run_other(connection: &mut Connection, counters: &Counters, job: Job) {
             let _ = answer.send(adopted.map(|plays| plays as u64).map_err(|error| store_error(connection, &error)));
         }
         Job::Shrink(answer) => {
-            let _ = answer.send(shrink(connection).map_err(|error| store_error(connection, &error)));
+            let shrunk = shrink(connection).map_err(|error| store_error(connection, &error));
+            if let Ok(Shrunk { gave_back: true, has_more: false }) = shrunk {
+                checkpoints.want();
+            }
+            let _ = answer.send(shrunk.map(|shrunk| shrunk.has_more));
         }
         Job::FeedEnd(answer) => {
             let _ = answer.send(counters.feed);

@@ -104,9 +104,8 @@ impl Locks {
         exclusive: bool,
     ) -> Result<(), Code> {
         let others_share = |slot: &Slot| slot.shared.iter().any(|other| *other != holder);
-        let is_taken = |slot: &Slot| {
-            slot.exclusive.is_some_and(|other| other != holder) || (exclusive && others_share(slot))
-        };
+        let is_taken =
+            |slot: &Slot| slot.exclusive.is_some_and(|other| other != holder) || (exclusive && others_share(slot));
         if self.slots[slots.clone()].iter().any(is_taken) {
             return Err(ffi::SQLITE_BUSY);
         }

@@ -22,20 +22,18 @@ pub(crate) type Image = BTreeMap<String, Vec<u8>>;
 pub(crate) type Code = c_int;
 
 /// When the power goes, counted from the disk's first use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Cut {
     /// At this write, truncation or removal: it may be half done.
-    AtChange(u64),
+    Change(u64),
     /// At this sync: nothing of it is done for certain.
-    AtSync(u64),
+    Sync(u64),
+    /// At this one of all such calls.
+    Such(Call, u64),
 }
 
-/// What the disk was doing when the power went.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LastCall {
-    pub(crate) file: String,
-    pub(crate) call: &'static str,
-}
+/// What the disk was doing: which file, and the word for it.
+pub(crate) type Call = (String, &'static str);
 
 #[derive(Default)]
 pub(crate) struct Platter {
@@ -53,7 +51,9 @@ struct State {
     changes: u64,
     syncs: u64,
     cut: Option<Cut>,
-    out: Option<LastCall>,
+    /// Calls of the kind that the power is to go at.
+    such_calls: u64,
+    out: Option<Call>,
     capacity: Option<usize>,
     refuses: Option<Code>,
     held: bool,
@@ -111,11 +111,11 @@ impl Platter {
 
     /// The power goes, if it is not out already; every call fails from here on.
     pub(crate) fn cut(&self) {
-        self.state().out.get_or_insert(LastCall { file: String::new(), call: "nothing" });
+        self.state().out.get_or_insert((String::new(), "nothing"));
     }
 
     /// What was going on when the power went, where it is out.
-    pub(crate) fn last_call(&self) -> Option<LastCall> {
+    pub(crate) fn last_call(&self) -> Option<Call> {
         self.state().out.clone()
     }
 
@@ -205,8 +205,10 @@ impl Platter {
         let room = state.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(state.used()));
         let length = state.files[file].now.len();
         // As a real disk does, a full one takes what fits.
-        let fits = (length + room).saturating_sub(at).min(bytes.len());
-        state.files[file].change(Change::Write { at, bytes: bytes[..fits].to_vec() });
+        let fits = length.saturating_add(room).saturating_sub(at).min(bytes.len());
+        if fits > 0 {
+            state.files[file].change(Change::Write { at, bytes: bytes[..fits].to_vec() });
+        }
         let name = state.files[file].name.clone();
         state.changed(&name, "write")?;
         if fits < bytes.len() { Err(ffi::SQLITE_FULL) } else { Ok(()) }
@@ -274,20 +276,26 @@ impl State {
     /// Counts a change that has been made, perhaps in part: the power may go during it.
     fn changed(&mut self, file: &str, call: &'static str) -> Result<(), Code> {
         self.changes += 1;
-        let cut = matches!(self.cut, Some(Cut::AtChange(at)) if at == self.changes);
-        self.perhaps_out(cut, file, call)
+        let cut = matches!(self.cut, Some(Cut::Change(at)) if at == self.changes);
+        self.perhaps_out(cut, (file.into(), call))
     }
 
     /// Counts a sync that has not been made yet.
     fn synced(&mut self, file: &str, call: &'static str) -> Result<(), Code> {
         self.syncs += 1;
-        let cut = matches!(self.cut, Some(Cut::AtSync(at)) if at == self.syncs);
-        self.perhaps_out(cut, file, call)
+        let cut = matches!(self.cut, Some(Cut::Sync(at)) if at == self.syncs);
+        self.perhaps_out(cut, (file.into(), call))
     }
 
-    fn perhaps_out(&mut self, cut: bool, file: &str, call: &'static str) -> Result<(), Code> {
+    fn perhaps_out(&mut self, mut cut: bool, this: Call) -> Result<(), Code> {
+        if let Some(Cut::Such(call, count)) = &self.cut
+            && *call == this
+        {
+            self.such_calls += 1;
+            cut = self.such_calls == *count;
+        }
         if cut {
-            self.out = Some(LastCall { file: file.into(), call });
+            self.out = Some(this);
             return Err(ffi::SQLITE_IOERR);
         }
         Ok(())

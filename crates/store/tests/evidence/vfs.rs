@@ -270,9 +270,8 @@ unsafe extern "C" fn shm_map(
     unsafe {
         let open = opened(file);
         let may_make = make != 0 && open.platter.has_room();
-        let found = open.platter.locks(open.file, |locks| {
-            locks.region(open.holder, number as usize, bytes as usize, may_make)
-        });
+        let found =
+            open.platter.locks(open.file, |locks| locks.region(open.holder, number as usize, bytes as usize, may_make));
         *region = found.map_or(ptr::null_mut(), |found| found.cast_mut().cast());
         if found.is_none() && make != 0 { ffi::SQLITE_IOERR_SHMSIZE } else { ffi::SQLITE_OK }
     }

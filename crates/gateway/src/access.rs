@@ -1,0 +1,193 @@
+//! Who may do what: [`Permission`], [`Role`], and the [`Caller`] that a request comes from.
+
+use model::actor::Actor;
+use model::ids::{CompanyId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vault::TokenHash;
+
+/// Something that a caller may be allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Permission {
+    /// Everything about users, keys and the company.
+    #[serde(rename = "admin")]
+    Admin,
+    /// To decide on approvals.
+    #[serde(rename = "approvals:decide")]
+    ApprovalsDecide,
+    /// To read the audit log.
+    #[serde(rename = "audit:view")]
+    AuditView,
+    /// To make, change, publish and remove flows.
+    #[serde(rename = "flows:edit")]
+    FlowsEdit,
+    /// To run flows.
+    #[serde(rename = "flows:run")]
+    FlowsRun,
+    /// To see flows.
+    #[serde(rename = "flows:view")]
+    FlowsView,
+    /// To cancel, hold, resume, resolve and retry plays.
+    #[serde(rename = "plays:control")]
+    PlaysControl,
+    /// To see plays and their outputs.
+    #[serde(rename = "plays:view")]
+    PlaysView,
+    /// To change secrets and key/values.
+    #[serde(rename = "secrets:manage")]
+    SecretsManage,
+}
+
+impl Permission {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Admin,
+        Self::ApprovalsDecide,
+        Self::AuditView,
+        Self::FlowsEdit,
+        Self::FlowsRun,
+        Self::FlowsView,
+        Self::PlaysControl,
+        Self::PlaysView,
+        Self::SecretsManage,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::ApprovalsDecide => "approvals:decide",
+            Self::AuditView => "audit:view",
+            Self::FlowsEdit => "flows:edit",
+            Self::FlowsRun => "flows:run",
+            Self::FlowsView => "flows:view",
+            Self::PlaysControl => "plays:control",
+            Self::PlaysView => "plays:view",
+            Self::SecretsManage => "secrets:manage",
+        }
+    }
+}
+
+/// A set of permissions that a person may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything, and the last one cannot be removed.
+    Owner,
+    /// Everything.
+    Admin,
+    /// Makes flows, and sees them run.
+    Builder,
+    /// Runs flows, and looks after plays.
+    Operator,
+    /// Decides on approvals.
+    Approver,
+    /// Sees everything, changes nothing.
+    Auditor,
+}
+
+impl Role {
+    /// The word for it, as flows name it in `needsApproval`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Builder => "builder",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// What it allows.
+    pub fn permissions(self) -> &'static [Permission] {
+        use Permission::{
+            ApprovalsDecide, AuditView, FlowsEdit, FlowsRun, FlowsView, PlaysControl, PlaysView, SecretsManage,
+        };
+        match self {
+            Self::Owner | Self::Admin => &Permission::ALL,
+            Self::Builder => &[FlowsView, FlowsEdit, FlowsRun, PlaysView, SecretsManage],
+            Self::Operator => &[FlowsView, FlowsRun, PlaysView, PlaysControl],
+            Self::Approver => &[FlowsView, PlaysView, ApprovalsDecide],
+            Self::Auditor => &[FlowsView, PlaysView, AuditView],
+        }
+    }
+
+    /// Whether it stands above all flows' lists of roles.
+    pub fn is_admin(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin)
+    }
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Whoever is signed in.
+    SignedIn,
+    /// Whoever has the permission.
+    Needs(Permission),
+}
+
+/// Whom a request comes from.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The company they act in.
+    pub company: CompanyId,
+    /// Who they are, for the records.
+    pub actor: Actor,
+    /// The person behind it; none for the command line on the machine itself.
+    pub user: Option<UserId>,
+    /// What they are.
+    pub roles: Vec<Role>,
+    /// What they may do.
+    pub permissions: Vec<Permission>,
+    /// The session, where they signed in with one.
+    pub session: Option<TokenHash>,
+}
+
+impl Caller {
+    /// The command line on the machine itself: whoever may read the data folder may do all.
+    pub fn cli(company: CompanyId) -> Self {
+        Self {
+            company,
+            actor: Actor::cli(),
+            user: None,
+            roles: vec![Role::Owner],
+            permissions: Permission::ALL.into(),
+            session: None,
+        }
+    }
+
+    /// Whether they have a permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+
+    /// Whether they may decide whatever the roles that a flow names.
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role.is_admin())
+    }
+}
+
+/// What roles allow together.
+pub(crate) fn permissions_of(roles: &[Role]) -> Vec<Permission> {
+    let mut all: Vec<Permission> = roles.iter().flat_map(|role| role.permissions().iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_builds_flows_does_not_decide_on_approvals() {
+        let allowed = permissions_of(&[Role::Builder, Role::Operator]);
+        assert!(allowed.contains(&Permission::FlowsEdit));
+        assert!(!allowed.contains(&Permission::ApprovalsDecide));
+        assert!(!permissions_of(&[Role::Approver]).contains(&Permission::FlowsEdit));
+    }
+}

@@ -1,0 +1,122 @@
+//! [`App`]: what every request may use.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::Engine;
+use model::ids::CompanyId;
+use vault::TokenHash;
+
+use crate::metrics::Metrics;
+use crate::people::Known;
+
+/// How requests are taken.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bytes of one body.
+    pub max_body: usize,
+    /// How long a request may stand still.
+    pub read_timeout: Duration,
+    /// How long a session lasts.
+    pub session_ttl: Duration,
+    /// Whether the session's cookie is sent over TLS alone (browsers make an exception for localhost).
+    pub cookie_secure: bool,
+    /// `Strict`, `Lax` or `None`.
+    pub cookie_same_site: &'static str,
+    /// Origins of pages that may use a session, beside our own.
+    pub allowed_origins: Vec<String>,
+    /// Whether `/metrics` answers here.
+    pub serves_metrics: bool,
+    /// Where the store lies, for the landing page; none where it is not told.
+    pub data_folder: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body: 100 << 20,
+            read_timeout: Duration::from_secs(30),
+            session_ttl: Duration::from_secs(3600),
+            cookie_secure: true,
+            cookie_same_site: "Strict",
+            allowed_origins: Vec::new(),
+            serves_metrics: true,
+            data_folder: None,
+        }
+    }
+}
+
+/// What the gateway is made of.
+pub struct Parts {
+    /// What runs plays.
+    pub engine: Arc<Engine>,
+    /// How requests are taken.
+    pub settings: Settings,
+    /// The company that the command line on the machine itself acts in.
+    pub company: CompanyId,
+    /// The token of that command line; none where there is none.
+    pub cli_token: Option<TokenHash>,
+}
+
+/// What every request may use. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+pub struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) settings: Settings,
+    pub(crate) company: CompanyId,
+    pub(crate) cli_token: Option<TokenHash>,
+    pub(crate) known: Known,
+    pub(crate) metrics: Metrics,
+    /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
+    pub(crate) password_checks: tokio::sync::Semaphore,
+    ready: AtomicBool,
+}
+
+/// Passwords that are checked at once.
+const PASSWORD_CHECKS: usize = 2;
+
+impl App {
+    /// What requests may use.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { engine, settings, company, cli_token } = parts;
+        Self(Arc::new(Inner {
+            metrics: Metrics::default(),
+            known: Known::default(),
+            password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
+            ready: AtomicBool::new(false),
+            engine,
+            settings,
+            company,
+            cli_token,
+        }))
+    }
+
+    /// Says whether requests may come.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire) && !self.engine.is_draining()
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}

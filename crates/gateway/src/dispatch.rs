@@ -1,0 +1,218 @@
+//! [`Gateway`]: from a request to its answer. What all routes share happens here, once: the
+//! request id, who asks and whether they may, the body, errors in one shape, metrics.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::routing::{MethodFilter, MethodRouter, any, get};
+use engine::driver::RequestInfo;
+use http::header::{ALLOW, HOST, ORIGIN};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use tower_service::Service as _;
+
+use crate::access::{Access, Caller};
+use crate::answer::json;
+use crate::app::App;
+use crate::call::{Incoming, Route};
+use crate::error::{ApiError, ErrorBody};
+use crate::request::{Peer, given_id, read_body};
+use crate::{events, health, landing, metrics, openapi, people, routes};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Answers requests.
+#[derive(Clone)]
+pub struct Gateway {
+    router: Router,
+    app: App,
+}
+
+impl Gateway {
+    /// A gateway to an engine.
+    pub fn new(app: App) -> Self {
+        let table = routes::all();
+        let document: Arc<str> = openapi::document(&table).into();
+        let mut api = Router::new();
+        for route in table {
+            api = api.route(route.path, method_router(app.clone(), route));
+        }
+        let api = api
+            .route("/openapi.json", get(move || openapi::serve(document.clone())))
+            .route("/ws", get(events::socket).with_state(app.clone()));
+        let router = Router::new()
+            .nest("/api/v1", api.clone())
+            .nest("/api", api)
+            .merge(health::router(app.clone()))
+            .merge(metrics::router(app.clone()))
+            .route("/", get(landing::page).with_state(app.clone()))
+            .fallback(any({
+                let app = app.clone();
+                move |request: Request| no_such_route(app.clone(), request)
+            }))
+            .method_not_allowed_fallback({
+                let app = app.clone();
+                move |request: Request| wrong_method(app.clone(), request)
+            });
+        Self { router, app }
+    }
+
+    /// What its requests use.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Answers one request. A [`Caller`] among its extensions is taken at its word: only this
+    /// process can put one there.
+    pub async fn answer(&self, request: Request) -> Response<Body> {
+        match self.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn method_router(app: App, route: Route) -> MethodRouter {
+    // A method that axum cannot route is a slip in the table; the test of the table finds it.
+    let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+    let route = Arc::new(route);
+    MethodRouter::new().on(filter, move |request: Request| dispatch(app.clone(), route.clone(), request))
+}
+
+async fn dispatch(app: App, route: Arc<Route>, request: Request) -> Response<Body> {
+    let began = app.engine.now();
+    let (mut head, body) = request.into_parts();
+    let info = request_info(&app, &head);
+    let outcome = understand(&app, &route, &mut head, body, info.clone()).await;
+    let response = match outcome {
+        Ok(incoming) => (route.run)(incoming).await,
+        Err(error) => Err(error),
+    };
+    let id = info.id.as_deref().unwrap_or_default();
+    let mut response = response.unwrap_or_else(|error| refuse(&error, id));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    app.metrics.answered(&route, response.status(), app.engine.now().since(began));
+    response
+}
+
+async fn understand(
+    app: &App,
+    route: &Route,
+    head: &mut Head,
+    body: Body,
+    request: RequestInfo,
+) -> Result<Incoming, ApiError> {
+    let caller = match head.extensions.remove::<Arc<Caller>>() {
+        Some(inside) => Some(inside),
+        None => people::caller_of(app, &head.headers).await?,
+    };
+    allow(route.access, caller.as_deref())?;
+    if caller.as_ref().is_some_and(|caller| caller.session.is_some()) {
+        refuse_foreign_pages(app, &head.method, &head.headers)?;
+    }
+    let path =
+        RawPathParams::from_request_parts(head, &()).await.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let bytes = match route.body {
+        Some(_) => read_body(body, app.settings.max_body, app.settings.read_timeout).await?,
+        None => bytes::Bytes::new(),
+    };
+    Ok(Incoming {
+        app: app.clone(),
+        caller,
+        request,
+        path,
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: std::mem::take(&mut head.headers),
+        body: bytes,
+    })
+}
+
+fn allow(access: Access, caller: Option<&Caller>) -> Result<(), ApiError> {
+    let permission = match access {
+        Access::Public => return Ok(()),
+        Access::SignedIn => None,
+        Access::Needs(permission) => Some(permission),
+    };
+    let caller = caller.ok_or_else(|| {
+        ApiError::unauthorized("sign in with POST /api/auth/login, or send an API key: `Authorization: Bearer …`")
+    })?;
+    match permission {
+        Some(permission) if !caller.may(permission) => {
+            Err(ApiError::forbidden(format!("this needs the permission {}", permission.as_str())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A browser sends its cookie with whatever a foreign page makes it send: such a request may
+/// change nothing.
+pub(crate) fn refuse_foreign_pages(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_own = match (text(&ORIGIN), text(&SEC_FETCH_SITE)) {
+        (Some(origin), _) => {
+            let host = text(&HOST).unwrap_or_default();
+            let without_scheme = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+            without_scheme == host || app.settings.allowed_origins.iter().any(|allowed| allowed == origin)
+        }
+        (None, Some(site)) => matches!(site, "same-origin" | "none"),
+        // Not a browser.
+        (None, None) => true,
+    };
+    if is_own {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("this request comes from a page of another origin; allow it in server.allowed_origins"))
+}
+
+fn request_info(app: &App, head: &Head) -> RequestInfo {
+    let id = given_id(&head.headers).unwrap_or_else(|| app.engine.new_id().to_string());
+    RequestInfo { id: Some(id), ip: head.extensions.get::<Peer>().map(|peer| peer.0.to_string()) }
+}
+
+/// An error as an answer.
+pub(crate) fn refuse(error: &ApiError, request_id: &str) -> Response<Body> {
+    if error.status.is_server_error() {
+        tracing::error!(request = request_id, code = error.code, "{}", error.message);
+    }
+    let body = ErrorBody {
+        error: error.code,
+        message: &error.message,
+        status_code: error.status.as_u16(),
+        details: error.details.as_ref(),
+        request_id,
+    };
+    let mut response = json(error.status, &body);
+    if error.status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Where nothing answers: whoever is not signed in learns nothing of what there is.
+async fn no_such_route(app: App, request: Request) -> Response<Body> {
+    let message = format!("nothing answers {} {}; see /api/openapi.json", request.method(), request.uri().path());
+    other(&app, request, ApiError::not_found("NOT_FOUND", message)).await
+}
+
+async fn wrong_method(app: App, request: Request) -> Response<Body> {
+    let message = format!("{} does not take {}; see /api/openapi.json", request.uri().path(), request.method());
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
+    other(&app, request, error).await
+}
+
+async fn other(app: &App, request: Request, error: ApiError) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    let info = request_info(app, &head);
+    let mut response = refuse(&error, info.id.as_deref().unwrap_or_default());
+    response.headers_mut().remove(ALLOW);
+    response
+}

@@ -1,0 +1,36 @@
+//! The way in over HTTP: the API, WebSocket events, health and metrics.
+//!
+//! [`Gateway`] answers one request. Every route of the API stands in one table
+//! ([`routes`]): who may call it, what it takes, what it gives. Routing, permission checks,
+//! the OpenAPI document and metrics all follow from that table. [`serve`] brings connections.
+//! Nothing here decides what a play does: that is the engine's.
+
+mod access;
+mod answer;
+mod app;
+mod body;
+mod call;
+mod dispatch;
+mod error;
+mod events;
+mod health;
+mod landing;
+mod metrics;
+mod openapi;
+mod page;
+mod people;
+mod request;
+mod routes;
+mod serve;
+mod view;
+
+pub use access::{Access, Caller, Permission, Role};
+pub use app::{App, Parts, Settings};
+pub use dispatch::Gateway;
+pub use people::{Bootstrap, BootstrapError, FirstAdmin};
+pub use serve::{Stop, serve};
+
+/// The OpenAPI document of the API, as JSON.
+pub fn openapi() -> String {
+    openapi::document(&routes::all())
+}

@@ -1,0 +1,135 @@
+//! The first start: a company, its data key, and one administrator. Every later start: the data
+//! keys, brought to hand.
+
+use model::actor::Actor;
+use model::audit::AuditRow;
+use model::batch::Batch;
+use model::doc::{DocError, DocKey, DocKind, DocWrite, Expect};
+use model::ids::{CompanyId, Id, UserId};
+use model::time::Timestamp;
+use model::value::Value;
+use serde::{Deserialize, Serialize};
+use store::{CommitError, DocQuery, Store, StoreError};
+use vault::{KeyError, KeyRing, PasswordError, Token, WrappedKey, hash_password};
+
+use super::{User, email_key};
+use crate::access::Role;
+
+/// Companies that one installation may have.
+const COMPANIES: usize = 10_000;
+
+/// The administrator that the first start makes.
+#[derive(Debug, Clone)]
+pub struct FirstAdmin {
+    /// The address to sign in with.
+    pub email: String,
+    /// The password; where there is none, one is made and told once.
+    pub password: Option<String>,
+}
+
+/// What a start found or made.
+#[derive(Debug)]
+pub struct Bootstrap {
+    /// The first company.
+    pub company: CompanyId,
+    /// The administrator that was made, and the password, if flow8 made that too.
+    pub made: Option<(String, Option<Token>)>,
+}
+
+/// Why there is no first company.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another process starts at the same moment.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A stored document is damaged.
+    #[error(transparent)]
+    Doc(#[from] DocError),
+    /// A data key does not open.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The password cannot be one.
+    #[error("FLOW8_BOOTSTRAP_ADMIN_PASSWORD: {0}")]
+    Password(#[from] PasswordError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Company {
+    id: CompanyId,
+    name: String,
+}
+
+impl Bootstrap {
+    /// Makes the first company where there is none, and brings all data keys to hand.
+    ///
+    /// # Errors
+    /// Where the store fails, or another master key wrapped the data keys.
+    pub async fn prepare(
+        store: &dyn Store,
+        ring: &KeyRing,
+        first: FirstAdmin,
+        now: Timestamp,
+        new_id: impl Fn() -> Id,
+    ) -> Result<Self, BootstrapError> {
+        let query = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, COMPANIES);
+        let mut oldest = None;
+        for doc in store.docs(&query).await? {
+            let company: Company = doc.read()?;
+            oldest.get_or_insert(company.id);
+            for key in store.docs(&DocQuery::all(company.id, DocKind::DataKey, COMPANIES)).await? {
+                let id = key.key.id.parse().map_err(|_| KeyError::Altered)?;
+                ring.add(company.id, id, &key.read::<WrappedKey>()?)?;
+            }
+        }
+        match oldest {
+            Some(company) => Ok(Self { company, made: None }),
+            None => make(store, ring, first, now, new_id).await,
+        }
+    }
+}
+
+async fn make(
+    store: &dyn Store,
+    ring: &KeyRing,
+    first: FirstAdmin,
+    now: Timestamp,
+    new_id: impl Fn() -> Id,
+) -> Result<Bootstrap, BootstrapError> {
+    let company = Company { id: CompanyId(new_id()), name: "Default".into() };
+    let one_time = first.password.is_none().then(|| Token::fresh("")).transpose()?;
+    let password = first.password.as_deref().or(one_time.as_ref().map(Token::reveal)).unwrap_or_default();
+    let user = User {
+        id: UserId(new_id()),
+        email: first.email,
+        name: "Administrator".into(),
+        roles: vec![Role::Owner],
+        password: Some(hash_password(password)?),
+        must_change_password: one_time.is_some(),
+        created_at: now,
+    };
+    let key = new_id();
+    let wrapped = ring.make(company.id, key)?;
+    let docs = vec![
+        DocWrite::put(DocKey::new(CompanyId::INSTALLATION, DocKind::Company, company.id), Expect::Absent, &company),
+        DocWrite::put(DocKey::new(company.id, DocKind::DataKey, key), Expect::Absent, &wrapped),
+        DocWrite::put(DocKey::new(company.id, DocKind::User, user.id), Expect::Absent, &user)
+            .unique(CompanyId::INSTALLATION, email_key(&user.email)),
+    ];
+    let audit = AuditRow {
+        company: company.id,
+        at: now,
+        actor: Actor::system(),
+        action: "company.create".into(),
+        entity: "company".into(),
+        entity_id: company.id.to_string(),
+        before: Value::Null,
+        after: Value::map([("name", company.name.as_str()), ("administrator", &user.email)]),
+        request_id: None,
+        ip: None,
+    };
+    store.commit(Batch::of_docs(docs, audit)).await?;
+    Ok(Bootstrap { company: company.id, made: Some((user.email, one_time)) })
+}

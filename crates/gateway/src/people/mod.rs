@@ -1,0 +1,210 @@
+//! People and programs: users, their sessions, their API keys, and how a request proves whose
+//! it is.
+//!
+//! Tokens are stored as hashes, passwords as Argon2id. What a request's token stands for is
+//! remembered for a few seconds, and forgotten at once when anything here changes.
+
+mod bootstrap;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use model::actor::{Actor, ActorKind};
+use model::doc::{DocKey, DocKind, UniqueKey};
+use model::ids::{CompanyId, Id, UserId};
+use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use vault::TokenHash;
+
+pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
+
+use crate::access::{Caller, Permission, Role, permissions_of};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::request::{bearer, cookie};
+
+/// How long it is remembered what a token stands for.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// Tokens that are remembered at once.
+const TOKENS: usize = 10_000;
+
+/// The name of the session's cookie.
+pub(crate) const COOKIE: &str = "sid";
+
+/// A person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<Role>,
+    /// Argon2id; none for somebody who cannot sign in with a password.
+    pub(crate) password: Option<String>,
+    /// The password was made by flow8 and should be changed.
+    #[serde(default)]
+    pub(crate) must_change_password: bool,
+    pub(crate) created_at: Timestamp,
+}
+
+/// Somebody's sign-in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Session {
+    pub(crate) user: UserId,
+    pub(crate) created_at: Timestamp,
+}
+
+/// A key with which a program calls the API in somebody's name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApiKey {
+    pub(crate) id: Id,
+    pub(crate) name: String,
+    /// In whose name; it can do no more than its owner.
+    pub(crate) owner: UserId,
+    pub(crate) scopes: Vec<Permission>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// The unique key by which a user is found, whatever the company.
+pub(crate) fn email_key(email: &str) -> String {
+    format!("email:{}", email.trim().to_lowercase())
+}
+
+/// The unique key by which a session or an API key is found.
+pub(crate) fn token_key(hash: &TokenHash) -> String {
+    format!("token:{}", hash.0)
+}
+
+fn unique(kind: DocKind, text: String) -> UniqueKey {
+    UniqueKey { scope: CompanyId::INSTALLATION, kind, text }
+}
+
+/// What tokens stand for, for a few seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<HashMap<TokenHash, (Arc<Caller>, Timestamp)>>);
+
+impl Known {
+    fn get(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<Caller>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(hash).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone())
+    }
+
+    fn put(&self, hash: TokenHash, caller: Arc<Caller>, until: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= TOKENS {
+            known.clear();
+        }
+        known.insert(hash, (caller, until));
+    }
+
+    /// Forgets everything: somebody's roles, keys or sessions changed.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Whom a request comes from; none where it shows nothing.
+///
+/// # Errors
+/// Where it shows an API key that does not hold.
+pub(crate) async fn caller_of(app: &App, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, ApiError> {
+    if let Some(token) = bearer(headers) {
+        return caller_of_token(app, token).await.map(Some);
+    }
+    match cookie(headers, COOKIE) {
+        Some(sid) => caller_of_session(app, sid).await,
+        None => Ok(None),
+    }
+}
+
+/// Whom a token stands for: an API key, or the command line on this machine.
+///
+/// # Errors
+/// Where it does not hold.
+pub(crate) async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError> {
+    let (hash, now) = (TokenHash::of(token), app.engine.now());
+    if app.cli_token.as_ref().is_some_and(|cli| cli.matches(&hash)) {
+        return Ok(Arc::new(Caller::cli(app.company)));
+    }
+    if let Some(caller) = app.known.get(&hash, now) {
+        return Ok(caller);
+    }
+    let refused = || ApiError::unauthorized("the API key is not known, or has expired");
+    let doc = app.engine.store().doc_by(&unique(DocKind::ApiKey, token_key(&hash))).await?.ok_or_else(refused)?;
+    let key: ApiKey = doc.read()?;
+    if key.expires_at.is_some_and(|at| at <= now) {
+        return Err(refused());
+    }
+    let owner = user(app, doc.key.company, key.owner).await?.ok_or_else(refused)?;
+    let mut permissions = permissions_of(&owner.roles);
+    permissions.retain(|permission| key.scopes.contains(permission));
+    let actor = Actor { kind: ActorKind::ApiKey, id: Some(key.id), name: key.name, user: Some(owner.id) };
+    let caller = Caller {
+        company: doc.key.company,
+        actor,
+        user: Some(owner.id),
+        roles: owner.roles,
+        permissions,
+        session: None,
+    };
+    let until = now.plus(REMEMBERED).min(key.expires_at.unwrap_or(Timestamp(i64::MAX)));
+    Ok(remember(app, hash, caller, until))
+}
+
+async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, ApiError> {
+    let (hash, now) = (TokenHash::of(sid), app.engine.now());
+    if let Some(caller) = app.known.get(&hash, now) {
+        return Ok(Some(caller));
+    }
+    let Some(doc) = app.engine.store().doc_by(&unique(DocKind::Session, token_key(&hash))).await? else {
+        return Ok(None);
+    };
+    if doc.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    let session: Session = doc.read()?;
+    let Some(user) = user(app, doc.key.company, session.user).await? else { return Ok(None) };
+    let until = now.plus(REMEMBERED).min(doc.expires_at.unwrap_or(Timestamp(i64::MAX)));
+    let caller = Caller { session: Some(hash.clone()), ..caller_for(doc.key.company, &user) };
+    Ok(Some(remember(app, hash, caller, until)))
+}
+
+/// A person who is signed in.
+pub(crate) fn caller_for(company: CompanyId, user: &User) -> Caller {
+    Caller {
+        company,
+        actor: Actor { kind: ActorKind::User, id: Some(user.id.0), name: user.email.clone(), user: Some(user.id) },
+        user: Some(user.id),
+        roles: user.roles.clone(),
+        permissions: permissions_of(&user.roles),
+        session: None,
+    }
+}
+
+fn remember(app: &App, hash: TokenHash, caller: Caller, until: Timestamp) -> Arc<Caller> {
+    let caller = Arc::new(caller);
+    app.known.put(hash, caller.clone(), until);
+    caller
+}
+
+/// A person of a company.
+pub(crate) async fn user(app: &App, company: CompanyId, id: UserId) -> Result<Option<User>, ApiError> {
+    match app.engine.store().doc(&DocKey::new(company, DocKind::User, id)).await? {
+        Some(doc) => Ok(Some(doc.read()?)),
+        None => Ok(None),
+    }
+}
+
+/// The person of that address, and the company they belong to.
+pub(crate) async fn user_by_email(app: &App, email: &str) -> Result<Option<(CompanyId, User)>, ApiError> {
+    match app.engine.store().doc_by(&unique(DocKind::User, email_key(email))).await? {
+        Some(doc) => Ok(Some((doc.key.company, doc.read()?))),
+        None => Ok(None),
+    }
+}

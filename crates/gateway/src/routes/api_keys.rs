@@ -1,0 +1,184 @@
+//! API keys: with these, programs call the API in their owner's name.
+
+use http::{Method, StatusCode};
+use model::batch::Batch;
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
+use model::ids::{CompanyId, Id};
+use model::time::Timestamp;
+use model::value::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::DocQuery;
+use vault::Token;
+
+use crate::access::{Access, Permission};
+use crate::answer::Reply;
+use crate::body::Json;
+use crate::call::{Call, Nothing, Route};
+use crate::error::ApiError;
+use crate::page::{Page, Paging};
+use crate::people::{ApiKey, token_key};
+
+/// How an API key begins, so that one which leaks is found by scanners.
+const PREFIX: &str = "f8_";
+
+/// API keys of one company.
+const KEYS: usize = 10_000;
+
+pub(super) fn routes() -> Vec<Route> {
+    let who = Access::SignedIn;
+    vec![
+        Route::new(
+            (Method::GET, "/auth/api-keys"),
+            "listApiKeys",
+            who,
+            "Lists your API keys; an administrator sees all.",
+            list,
+        ),
+        Route::new(
+            (Method::POST, "/auth/api-keys"),
+            "createApiKey",
+            who,
+            "Makes an API key; it is shown this once.",
+            create,
+        )
+        .answers(201, "Made."),
+        Route::new(
+            (Method::DELETE, "/auth/api-keys/{id}"),
+            "deleteApiKey",
+            who,
+            "Revokes an API key, at once.",
+            remove,
+        ),
+    ]
+}
+
+/// An API key, without the key.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct KeyView {
+    #[schemars(with = "String")]
+    id: Id,
+    name: String,
+    owner_id: model::ids::UserId,
+    scopes: Vec<Permission>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, name, owner, scopes, created_at, expires_at } = key;
+        Self { id, name, owner_id: owner, scopes, created_at, expires_at }
+    }
+}
+
+/// An API key to make.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewKey {
+    name: String,
+    /// What it may do; all that you may when left out. It never does more than its owner may.
+    scopes: Option<Vec<Permission>>,
+    /// When it ends; never when left out.
+    expires_at: Option<Timestamp>,
+}
+
+/// An API key that was just made.
+#[derive(Serialize, JsonSchema)]
+struct MadeKey {
+    #[serde(flatten)]
+    view: KeyView,
+    /// The key itself. It cannot be shown again.
+    key: String,
+}
+
+/// Which key.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ById {
+    #[schemars(with = "String")]
+    id: Id,
+}
+
+/// Which page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Which page, from 0.
+    page: Option<u64>,
+    /// Rows of a page, at most 100.
+    size: Option<u32>,
+}
+
+async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<KeyView>>, ApiError> {
+    let caller = call.caller()?;
+    let paging = Paging::new(call.query.page, call.query.size)?;
+    let docs = call.app.engine.store().docs(&DocQuery::all(caller.company, DocKind::ApiKey, KEYS)).await?;
+    let mut keys = Vec::new();
+    for doc in docs {
+        let key: ApiKey = doc.read()?;
+        if caller.may(Permission::Admin) || caller.user == Some(key.owner) {
+            keys.push(key.into());
+        }
+    }
+    Ok(Reply::ok(paging.cut(keys)))
+}
+
+async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<MadeKey>, ApiError> {
+    let caller = call.caller()?;
+    let Json(new) = &call.body;
+    let owner = caller.user.ok_or_else(|| ApiError::forbidden("an API key belongs to a person; sign in as one"))?;
+    if new.name.trim().is_empty() {
+        return Err(ApiError::invalid("name: say what the key is for"));
+    }
+    let scopes = new.scopes.clone().unwrap_or_else(|| caller.permissions.clone());
+    if let Some(beyond) = scopes.iter().find(|scope| !caller.may(**scope)) {
+        return Err(ApiError::forbidden(format!("scopes: you do not have {} yourself", beyond.as_str())));
+    }
+    let now = call.app.engine.now();
+    if new.expires_at.is_some_and(|at| at <= now) {
+        return Err(ApiError::invalid("expiresAt: is over already"));
+    }
+    let token = Token::fresh(PREFIX).map_err(|error| ApiError::internal(error.to_string()))?;
+    let key = ApiKey {
+        id: call.app.engine.new_id(),
+        name: new.name.clone(),
+        owner,
+        scopes,
+        created_at: now,
+        expires_at: new.expires_at,
+    };
+    let mut doc = DocWrite::put(DocKey::new(caller.company, DocKind::ApiKey, key.id), Expect::Absent, &key)
+        .unique(CompanyId::INSTALLATION, token_key(&token.hash()));
+    if let Some(at) = key.expires_at {
+        doc = doc.expiring(at);
+    }
+    let audit = call.audit(
+        "apiKey.create",
+        ("apiKey", &key.id.to_string()),
+        Value::Null,
+        Value::map([("name", key.name.as_str())]),
+    )?;
+    call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    Ok(Reply::with(StatusCode::CREATED, MadeKey { view: key.into(), key: token.reveal().to_owned() }))
+}
+
+async fn remove(call: Call<ById>) -> Result<(), ApiError> {
+    let caller = call.caller()?;
+    let key = DocKey::new(caller.company, DocKind::ApiKey, call.path.id);
+    let unknown = || ApiError::not_found("API_KEY_NOT_FOUND", format!("there is no API key {}", call.path.id));
+    let found: ApiKey = call.app.engine.store().doc(&key).await?.ok_or_else(unknown)?.read()?;
+    if caller.user != Some(found.owner) && !caller.may(Permission::Admin) {
+        return Err(unknown());
+    }
+    let audit = call.audit(
+        "apiKey.delete",
+        ("apiKey", &found.id.to_string()),
+        Value::map([("name", found.name.as_str())]),
+        Value::Null,
+    )?;
+    call.app.engine.store().commit(Batch::of_docs(vec![DocWrite::remove(key, Expect::Anything)], audit)).await?;
+    call.app.known.forget();
+    Ok(())
+}

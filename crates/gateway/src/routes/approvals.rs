@@ -1,0 +1,110 @@
+//! The inbox: what waits for a person.
+
+use http::Method;
+use model::batch::WaitKind;
+use model::ids::{FlowId, LayerId, PlayId};
+use model::time::Timestamp;
+use model::value::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::WaitQuery;
+
+use crate::access::{Access, Permission};
+use crate::answer::Reply;
+use crate::call::{Call, Nothing, Route};
+use crate::error::ApiError;
+use crate::page::Paging;
+
+pub(super) fn routes() -> Vec<Route> {
+    let summary = "Lists what waits for a person: approvals, and attempts in doubt; oldest first.";
+    vec![Route::new((Method::GET, "/approvals"), "listApprovals", Access::Needs(Permission::PlaysView), summary, list)]
+}
+
+/// What kind of answer is waited for.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    /// An approval: POST `/plays/{id}/approve`.
+    #[default]
+    Approval,
+    /// What became of an attempt: POST `/plays/{id}/resolve`.
+    InDoubt,
+}
+
+/// Which of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ListQuery {
+    /// What kind; `approval` when left out.
+    #[serde(default)]
+    kind: Kind,
+    /// Of that play alone.
+    play_id: Option<PlayId>,
+    /// Which page, from 0.
+    page: Option<u64>,
+    /// Rows of a page, at most 100.
+    size: Option<u32>,
+}
+
+/// Something that waits for a person.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    kind: Kind,
+    play_id: PlayId,
+    layer_id: LayerId,
+    flow_id: FlowId,
+    flow_name: String,
+    #[serde(rename = "ref")]
+    name: String,
+    since: Timestamp,
+    /// When it counts as expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    /// What would run, or was run; secrets masked.
+    args: Value,
+}
+
+/// Some of what waits.
+#[derive(Serialize, JsonSchema)]
+struct Inbox {
+    data: Vec<Asked>,
+    /// Which page, from 0.
+    page: u64,
+    /// Rows of a page.
+    size: u32,
+}
+
+async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Inbox>, ApiError> {
+    let paging = Paging::new(call.query.page, call.query.size)?;
+    let kind = match call.query.kind {
+        Kind::Approval => WaitKind::Approval,
+        Kind::InDoubt => WaitKind::InDoubt,
+    };
+    let query =
+        WaitQuery { company: call.company()?, kind, play: call.query.play_id, skip: paging.skip(), limit: paging.size };
+    let engine = &call.app.engine;
+    let mut data = Vec::new();
+    for wait in engine.store().waits(&query).await? {
+        // It may have been answered at this very moment.
+        let Some(header) = engine.store().header(wait.play).await? else { continue };
+        let Some(row) = engine.layer(wait.play, wait.layer).await? else { continue };
+        let plan = engine.plan_for(&header).await?;
+        let args = match &row.args {
+            Some(args) => engine.shown(wait.play, args).await?,
+            None => Value::Null,
+        };
+        data.push(Asked {
+            kind: call.query.kind,
+            play_id: wait.play.play,
+            layer_id: wait.layer,
+            flow_id: header.flow.id,
+            flow_name: header.flow.name,
+            name: plan.layer(&row.step).name().to_owned(),
+            since: wait.since,
+            until: row.until,
+            args,
+        });
+    }
+    Ok(Reply::ok(Inbox { data, page: paging.page, size: paging.size }))
+}

@@ -1,0 +1,184 @@
+//! Signing in and out.
+
+use http::Method;
+use http::header::SET_COOKIE;
+use model::batch::Batch;
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
+use model::ids::CompanyId;
+use model::value::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vault::{Token, TokenHash, hash_password, verify_password};
+
+use crate::access::{Access, Caller, Permission, Role};
+use crate::answer::Reply;
+use crate::app::App;
+use crate::body::Json;
+use crate::call::{Call, Nothing, Route};
+use crate::error::ApiError;
+use crate::people::{COOKIE, Session, caller_for, token_key, user, user_by_email};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new((Method::POST, "/auth/login"), "login", Access::Public, "Signs in; sets the cookie `sid`.", login),
+        Route::new((Method::POST, "/auth/logout"), "logout", Access::SignedIn, "Signs out.", logout)
+            .answers(204, "Signed out."),
+        Route::new((Method::GET, "/auth/me"), "getMe", Access::SignedIn, "Who you are, and what you may do.", me),
+        Route::new(
+            (Method::PUT, "/auth/password"),
+            "changePassword",
+            Access::SignedIn,
+            "Changes your password.",
+            password,
+        )
+        .answers(204, "Changed; your other sessions go on."),
+    ]
+}
+
+/// A sign-in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    email: String,
+    password: String,
+}
+
+/// Who somebody is.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Me {
+    /// The address, or the name of an API key.
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<model::ids::UserId>,
+    company_id: CompanyId,
+    roles: Vec<Role>,
+    permissions: Vec<Permission>,
+    /// The password was made by flow8; change it with PUT /auth/password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    must_change_password: bool,
+}
+
+impl Me {
+    fn of(caller: &Caller, must_change_password: bool) -> Self {
+        Self {
+            name: caller.actor.name.clone(),
+            user_id: caller.user,
+            company_id: caller.company,
+            roles: caller.roles.clone(),
+            permissions: caller.permissions.clone(),
+            must_change_password,
+        }
+    }
+}
+
+/// Checks a password where that may take its time.
+async fn check(app: &App, password: String, hash: Option<String>) -> Result<bool, ApiError> {
+    let gone = |_| ApiError::internal("flow8 is shutting down");
+    let _turn = app.password_checks.acquire().await.map_err(gone)?;
+    tokio::task::spawn_blocking(move || verify_password(&password, hash.as_deref()))
+        .await
+        .map_err(|error| ApiError::internal(error.to_string()))
+}
+
+async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, ApiError> {
+    let (app, Json(login)) = (&call.app, call.body);
+    let found = user_by_email(app, &login.email).await?;
+    let hash = found.as_ref().and_then(|(_, user)| user.password.clone());
+    // A hash is checked even where there is none, so that the time tells nothing.
+    let fits = check(app, login.password, hash).await?;
+    let Some((company, user)) = found.filter(|_| fits) else {
+        return Err(ApiError::unauthorized("the address or the password is wrong"));
+    };
+    let now = app.engine.now();
+    let token = Token::fresh("").map_err(|error| ApiError::internal(error.to_string()))?;
+    let hash = token.hash();
+    let session = Session { user: user.id, created_at: now };
+    let ttl = app.settings.session_ttl;
+    let doc = DocWrite::put(session_key(company, &hash), Expect::Absent, &session)
+        .unique(CompanyId::INSTALLATION, token_key(&hash))
+        .expiring(now.plus(ttl));
+    let caller = caller_for(company, &user);
+    let audit = model::audit::AuditRow {
+        company,
+        at: now,
+        actor: caller.actor.clone(),
+        action: "auth.login".into(),
+        entity: "user".into(),
+        entity_id: user.id.to_string(),
+        before: Value::Null,
+        after: Value::Null,
+        request_id: call.request.id.clone(),
+        ip: call.request.ip.clone(),
+    };
+    app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    let cookie = cookie(app, token.reveal(), ttl.as_secs());
+    Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &cookie))
+}
+
+fn session_key(company: CompanyId, hash: &TokenHash) -> DocKey {
+    DocKey::new(company, DocKind::Session, &hash.0)
+}
+
+fn cookie(app: &App, value: &str, seconds: u64) -> String {
+    let secure = if app.settings.cookie_secure { "; Secure" } else { "" };
+    let same_site = app.settings.cookie_same_site;
+    format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}")
+}
+
+async fn logout(call: Call) -> Result<Reply<Value>, ApiError> {
+    let caller = call.caller()?;
+    if let Some(session) = &caller.session {
+        let doc = DocWrite::remove(session_key(caller.company, session), Expect::Anything);
+        let audit = call.audit("auth.logout", ("user", &caller.actor.name), Value::Null, Value::Null)?;
+        call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+        call.app.known.forget();
+    }
+    Ok(Reply::with(http::StatusCode::NO_CONTENT, Value::Null).header(SET_COOKIE, &cookie(&call.app, "", 0)))
+}
+
+async fn me(call: Call) -> Result<Reply<Me>, ApiError> {
+    let caller = call.caller()?;
+    let must_change = match caller.user {
+        Some(id) => user(&call.app, caller.company, id).await?.is_some_and(|user| user.must_change_password),
+        None => false,
+    };
+    Ok(Reply::ok(Me::of(caller, must_change)))
+}
+
+/// A change of one's own password.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    current: String,
+    new: String,
+}
+
+async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(), ApiError> {
+    let caller = call.caller()?.clone();
+    let only_people = || ApiError::forbidden("only somebody who signed in with a password has one to change");
+    let id = caller.user.filter(|_| caller.session.is_some()).ok_or_else(only_people)?;
+    let mut user = user(&call.app, caller.company, id).await?.ok_or_else(only_people)?;
+    let Json(NewPassword { current, new }) = &call.body;
+    if !check(&call.app, current.clone(), user.password.clone()).await? {
+        return Err(ApiError::forbidden("the current password is wrong"));
+    }
+    user.password = Some(hash(&call.app, new.clone()).await?);
+    user.must_change_password = false;
+    let doc = super::users::write(caller.company, &user, Expect::Anything);
+    let audit = call.audit("user.password", ("user", &user.email), Value::Null, Value::Null)?;
+    call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    call.app.known.forget();
+    Ok(())
+}
+
+/// Hashes a password where that may take its time.
+pub(super) async fn hash(app: &App, password: String) -> Result<String, ApiError> {
+    let gone = |_| ApiError::internal("flow8 is shutting down");
+    let _turn = app.password_checks.acquire().await.map_err(gone)?;
+    tokio::task::spawn_blocking(move || hash_password(&password))
+        .await
+        .map_err(|error| ApiError::internal(error.to_string()))?
+        .map_err(|error| ApiError::invalid(error.to_string()))
+}

@@ -1,0 +1,68 @@
+//! The table of routes: every route of the API, one file for each area.
+
+mod api_keys;
+mod approvals;
+mod audit;
+mod auth;
+mod events;
+mod expressions;
+mod files;
+mod flow_layers;
+mod flow_runs;
+mod flows;
+mod groups;
+mod kv;
+mod modules;
+mod play_commands;
+mod plays;
+mod secrets;
+mod users;
+
+use crate::call::Route;
+
+/// All routes.
+pub(crate) fn all() -> Vec<Route> {
+    [
+        api_keys::routes(),
+        approvals::routes(),
+        audit::routes(),
+        auth::routes(),
+        events::routes(),
+        expressions::routes(),
+        files::routes(),
+        flow_layers::routes(),
+        flow_runs::routes(),
+        flows::routes(),
+        groups::routes(),
+        kv::routes(),
+        modules::routes(),
+        play_commands::routes(),
+        plays::routes(),
+        secrets::routes(),
+        users::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::routing::MethodFilter;
+
+    use super::all;
+
+    #[test]
+    fn no_name_and_no_path_comes_twice_and_every_method_can_be_routed() {
+        let table = all();
+        let names: BTreeSet<_> = table.iter().map(|route| route.name).collect();
+        let places: BTreeSet<_> = table.iter().map(|route| (route.path, route.method.as_str())).collect();
+        assert_eq!((names.len(), places.len()), (table.len(), table.len()));
+        for route in table {
+            MethodFilter::try_from(route.method.clone()).expect("a method that can be routed");
+            assert!(route.summary.ends_with('.'), "{}: {}", route.name, route.summary);
+        }
+    }
+}

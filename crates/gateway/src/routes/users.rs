@@ -1,0 +1,191 @@
+//! People of the company.
+
+use http::{Method, StatusCode};
+use model::batch::Batch;
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
+use model::ids::{CompanyId, UserId};
+use model::time::Timestamp;
+use model::value::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::{CommitError, Conflict, DocQuery};
+
+use crate::access::{Access, Permission, Role};
+use crate::answer::Reply;
+use crate::body::Json;
+use crate::call::{Call, Nothing, Route};
+use crate::error::ApiError;
+use crate::page::{Page, Paging};
+use crate::people::{User, email_key};
+
+/// People of one company.
+const USERS: usize = 10_000;
+
+/// Characters of an address or a name.
+const NAME_CHARS: usize = 254;
+
+pub(super) fn routes() -> Vec<Route> {
+    let admin = Access::Needs(Permission::Admin);
+    vec![
+        Route::new((Method::GET, "/users"), "listUsers", admin, "Lists the people of the company.", list),
+        Route::new((Method::POST, "/users"), "createUser", admin, "Adds a person.", create)
+            .answers(201, "Added.")
+            .also(409, "Somebody has the address already."),
+        Route::new((Method::PUT, "/users/{id}"), "updateUser", admin, "Changes a person's name and roles.", update),
+        Route::new((Method::DELETE, "/users/{id}"), "deleteUser", admin, "Removes a person.", remove),
+    ]
+}
+
+/// A person.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct UserView {
+    id: UserId,
+    email: String,
+    name: String,
+    roles: Vec<Role>,
+    created_at: Timestamp,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self { id: user.id, email: user.email, name: user.name, roles: user.roles, created_at: user.created_at }
+    }
+}
+
+/// A person to add.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    email: String,
+    #[serde(default)]
+    name: String,
+    roles: Vec<Role>,
+    password: String,
+}
+
+/// What becomes of a person.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Changes {
+    name: Option<String>,
+    roles: Option<Vec<Role>>,
+}
+
+/// Which person.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ById {
+    id: UserId,
+}
+
+/// Which page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Which page, from 0.
+    page: Option<u64>,
+    /// Rows of a page, at most 100.
+    size: Option<u32>,
+}
+
+/// The user as the store keeps them.
+pub(super) fn write(company: CompanyId, user: &User, expect: Expect) -> DocWrite {
+    DocWrite::put(DocKey::new(company, DocKind::User, user.id), expect, user)
+        .unique(CompanyId::INSTALLATION, email_key(&user.email))
+}
+
+async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<User>, ApiError> {
+    let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, USERS)).await?;
+    Ok(docs.iter().map(model::doc::Doc::read).collect::<Result<_, _>>()?)
+}
+
+async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<UserView>>, ApiError> {
+    let paging = Paging::new(call.query.page, call.query.size)?;
+    let users = all(&call).await?.into_iter().map(UserView::from).collect();
+    Ok(Reply::ok(paging.cut(users)))
+}
+
+fn shown(user: &User) -> Value {
+    let roles: Vec<Value> = user.roles.iter().map(|role| role.as_str().into()).collect();
+    Value::map([
+        ("email", Value::from(user.email.as_str())),
+        ("name", user.name.as_str().into()),
+        ("roles", roles.into()),
+    ])
+}
+
+async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<UserView>, ApiError> {
+    let Json(new) = &call.body;
+    let email = new.email.trim();
+    if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
+        return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
+    }
+    if new.name.chars().count() > NAME_CHARS {
+        return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
+    }
+    if new.roles.is_empty() {
+        return Err(ApiError::invalid("roles: give at least one"));
+    }
+    let user = User {
+        id: UserId(call.app.engine.new_id()),
+        email: email.to_owned(),
+        name: if new.name.is_empty() { email.to_owned() } else { new.name.clone() },
+        roles: new.roles.clone(),
+        password: Some(super::auth::hash(&call.app, new.password.clone()).await?),
+        must_change_password: false,
+        created_at: call.app.engine.now(),
+    };
+    let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, shown(&user))?;
+    let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Absent)], audit);
+    match call.app.engine.store().commit(batch).await {
+        Ok(_) => Ok(Reply::with(StatusCode::CREATED, user.into())),
+        Err(CommitError::Conflict(Conflict::Key(_))) => {
+            Err(ApiError::conflict("EMAIL_TAKEN", format!("somebody has the address {email} already")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserView>, ApiError> {
+    let (id, Json(changes)) = (call.path.id, &call.body);
+    let users = all(&call).await?;
+    let mut user = users.iter().find(|user| user.id == id).cloned().ok_or_else(|| unknown(id))?;
+    let before = shown(&user);
+    if let Some(name) = &changes.name {
+        user.name.clone_from(name);
+    }
+    if let Some(roles) = &changes.roles {
+        user.roles.clone_from(roles);
+    }
+    keep_an_owner(&users, id, &user.roles)?;
+    let audit = call.audit("user.update", ("user", &id.to_string()), before, shown(&user))?;
+    let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Anything)], audit);
+    call.app.engine.store().commit(batch).await?;
+    call.app.known.forget();
+    Ok(Reply::ok(user.into()))
+}
+
+async fn remove(call: Call<ById>) -> Result<(), ApiError> {
+    let id = call.path.id;
+    let users = all(&call).await?;
+    let user = users.iter().find(|user| user.id == id).ok_or_else(|| unknown(id))?;
+    keep_an_owner(&users, id, &[])?;
+    let key = DocKey::new(call.company()?, DocKind::User, id);
+    let audit = call.audit("user.delete", ("user", &id.to_string()), shown(user), Value::Null)?;
+    call.app.engine.store().commit(Batch::of_docs(vec![DocWrite::remove(key, Expect::Anything)], audit)).await?;
+    call.app.known.forget();
+    Ok(())
+}
+
+fn unknown(id: UserId) -> ApiError {
+    ApiError::not_found("USER_NOT_FOUND", format!("there is no user {id}"))
+}
+
+/// Without an owner nobody could let anybody in again.
+fn keep_an_owner(users: &[User], changed: UserId, roles: &[Role]) -> Result<(), ApiError> {
+    let others = users.iter().filter(|user| user.id != changed).any(|user| user.roles.contains(&Role::Owner));
+    if others || roles.contains(&Role::Owner) {
+        return Ok(());
+    }
+    Err(ApiError::conflict("LAST_OWNER", "this is the last owner; make somebody else an owner first"))
+}
