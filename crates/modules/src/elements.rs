@@ -27,15 +27,14 @@ impl<'a> Elements<'a> {
     /// # Errors
     /// Where it is no expression.
     pub(crate) fn new(name: &'static str, argument: &Value, ctx: &PureCtx<'a>) -> Result<Self, Failure> {
-        let template = match argument {
-            Value::Text(text) => Template::compile_expr(text).map_err(|fault| fault.to_string()),
-            other => {
-                Template::compile(other).map_err(|faults| faults.first().map(ToString::to_string).unwrap_or_default())
-            }
-        };
+        // It was compiled before where the flow was published with it.
+        let template = ctx.lazy(name, argument).map_err(|stopped| match stopped {
+            Stopped::Failed(failure) => refused(failure.message),
+            Stopped::Need(_) => refused(format!("{name}: is no expression")),
+        })?;
         Ok(Self {
             name,
-            template: template.map_err(|fault| refused(format!("{name}: {fault}")))?,
+            template,
             scope: ctx.scope(),
             budget: Budget::new(ELEMENT_STEPS, EXPRESSION_BYTES),
             needs: Vec::new(),

@@ -17,6 +17,7 @@ mod formula;
 mod json_path;
 mod jwt;
 mod key;
+pub mod provider;
 mod script;
 #[cfg(test)]
 mod stage;

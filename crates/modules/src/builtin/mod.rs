@@ -127,4 +127,12 @@ mod tests {
         sorted.dedup();
         assert_eq!(ids, sorted);
     }
+
+    /// Each file has the contract test as well; this one finds the file that forgot it.
+    #[test]
+    fn every_module_keeps_the_contract() {
+        for module in all() {
+            sdk::contract::check(&module);
+        }
+    }
 }

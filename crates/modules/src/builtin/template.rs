@@ -54,8 +54,12 @@ fn run(args: Args, ctx: &mut PureCtx<'_>) -> Result<Out, Stopped> {
     let template = Template::compile_text(&args.template).map_err(|fault| refused(format!("template: {fault}")))?;
     let data = Data { outer: ctx.scope(), dot: args.data.unwrap_or_default() };
     let value = template.eval(&data, &mut Budget::default())?;
-    // A text that is one expression has that expression's value.
-    Ok(Out { text: formula::give("text(.)", value, model::failure::code::EXPRESSION_ERROR)? })
+    let text = match value {
+        Value::Text(_) => value,
+        // A text that is one expression has that expression's value.
+        other => formula::give("text(.)", other, model::failure::code::EXPRESSION_ERROR)?,
+    };
+    Ok(Out { text })
 }
 
 sdk::contract!(module());

@@ -1,6 +1,6 @@
 //! JSONPath (RFC 9535) over values: exact, and bounded in what it looks at.
 //!
-//! Own code, because the libraries there are compare numbers as binary floats, so that long ids
+//! Own code, because the libraries that exist compare numbers as binary floats, so that long ids
 //! and amounts match their neighbours, and go on as long as a query tells them to. The tests
 //! compare it with one of them on what both can do.
 
@@ -106,3 +106,6 @@ impl Query {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

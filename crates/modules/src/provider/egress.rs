@@ -38,6 +38,12 @@ pub struct BadRule {
 #[error("{0}")]
 pub struct Refused(String);
 
+impl Refused {
+    pub(super) fn of(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 /// What the name of a peer says; its addresses are judged as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
@@ -51,7 +57,7 @@ pub enum Named {
 ///
 /// A rule is an address (`10.0.0.7`), a network (`10.0.0.0/8`, `fd12::/16`), a name
 /// (`erp.example.com`), all names below one (`*.example.com`) or everything (`*`); with `:443`
-/// behind it, it holds for that port alone (`[fd12::]/16` takes brackets: `[fd12::/16]:443`).
+/// behind it, it holds for that port alone (`[fd12::/16]:443`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
     allow: Vec<Rule>,
@@ -223,5 +229,4 @@ impl Target {
 }
 
 #[cfg(test)]
-#[path = "egress_tests.rs"]
 mod tests;

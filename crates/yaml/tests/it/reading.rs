@@ -136,3 +136,13 @@ fn a_billion_laughs_are_refused() {
     assert!(refusal("&a [*a]").starts_with("the alias stands for something that it is itself a part of"));
     assert!(refusal(&" ".repeat(DOCUMENT_BYTES + 1)).starts_with("the text has more than"));
 }
+
+#[test]
+fn a_large_text_is_read() {
+    let row = format!("- {{id: 1, note: \"{}\"}}\n", "n".repeat(80));
+    let text = row.repeat((10 << 20) / row.len() + 1);
+    let document = yaml::read(&text).expect("YAML");
+    let rows = document.value.as_list().map_or(0, <[_]>::len);
+    assert_eq!(rows, text.len() / row.len());
+    assert_eq!(document.position(&format!("[{}].note", rows - 1)).line, rows);
+}

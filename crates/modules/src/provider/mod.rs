@@ -1,0 +1,20 @@
+//! What stands behind the seams of the sdk: HTTP peers and files.
+//!
+//! The application makes these and hands them to modules as traits; no module names this folder.
+
+mod address;
+mod egress;
+mod files;
+mod http;
+mod listing;
+mod outgoing;
+mod path;
+mod proxy;
+mod redirect;
+mod resolver;
+mod tls;
+
+pub use self::egress::{BadRule, EgressPolicy, Named, Refused};
+pub use self::files::LocalFiles;
+pub use self::http::{HttpClient, HttpOptions, HttpSetupError};
+pub use self::proxy::ProxyOptions;
