@@ -33,9 +33,11 @@ impl Failure {
         Self { details: Some(details), ..self }
     }
 
-    /// What flowlets downstream of a tolerated failure read: `{error: {code, message}}`.
+    /// What flowlets downstream of a tolerated failure read: `{error: {code, message, details?}}`.
     pub fn as_output(&self) -> Value {
-        Value::map([("error", Value::map([("code", &*self.code), ("message", &*self.message)]))])
+        let mut error = vec![("code", Value::from(&*self.code)), ("message", self.message.as_str().into())];
+        error.extend(self.details.clone().map(|details| ("details", details)));
+        Value::map([("error", Value::map(error))])
     }
 }
 

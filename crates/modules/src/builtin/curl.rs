@@ -1,9 +1,13 @@
-//! `curl`: calls an HTTP peer. An answer is data whatever its status; only where there is none,
-//! the attempt fails.
+//! `curl`: calls an HTTP peer. An answer is data whatever its status, unless the flow says which
+//! it expects; only where there is none, the attempt fails.
 //!
 //! Every method but GET and HEAD carries `Idempotency-Key`, the same for all attempts, unless
 //! the flow sets that header itself. Where the peer may have acted on a call that writes, the
 //! outcome is unknown and the flowlet's `inDoubt` decides.
+//!
+//! With `expectStatus`, any other status is a mishap, so that `retry`, `onError` and `compensate`
+//! see it. A call that writes and is answered with 2xx or 5xx all the same may have taken effect;
+//! with 501, 503 or anything else it has not.
 //!
 //! The body of an answer is never a reason to fail, since the call is done by then: what says to
 //! be JSON and is not, is given as text.
@@ -48,6 +52,10 @@ struct Args {
     /// Whether to go where an answer of 3xx points.
     #[serde(default = "yes")]
     follow_redirects: bool,
+    /// The statuses of a good answer, such as [200, 404]. Any other fails the attempt, and is
+    /// tried again where the flowlet says so. All of them are data where it is left out.
+    #[schemars(inner(range(min = 100, max = 599)))]
+    expect_status: Option<Vec<u16>>,
     /// What the body of the answer is: json, text, or binary (given as base64). By its content
     /// type where it is left out.
     response_type: Option<ResponseType>,
@@ -129,6 +137,9 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
         method,
     };
     let answer = ctx.http.send(request).await.map_err(|error| call::mishap(error, writes))?;
+    if let Some(expected) = args.expect_status {
+        check_status(answer.status, &expected, writes)?;
+    }
     let body = answered_body(&answer, args.response_type);
     Ok(Out {
         status_code: answer.status,
@@ -136,6 +147,20 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
         headers: call::answered(answer.headers),
         duration: u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// The peer answered with a status that the flow does not expect.
+const HTTP_STATUS: &str = "HTTP_STATUS";
+
+/// Looks whether a status is one of those that are expected.
+fn check_status(status: u16, expected: &[u16], writes: bool) -> Result<(), Mishap> {
+    if expected.contains(&status) {
+        return Ok(());
+    }
+    let failure = Failure::new(HTTP_STATUS, format!("the peer answered with status {status}"))
+        .with_details(Value::map([("statusCode", status)]));
+    let is_refusal = !matches!(status, 200..300 | 500..600) || matches!(status, 501 | 503);
+    Err(if writes && !is_refusal { Mishap::Unknown(failure) } else { Mishap::Failed(failure) })
 }
 
 /// The URL with the parameters behind those that it has.
@@ -262,6 +287,18 @@ mod tests {
         assert_eq!(shown("text/plain; charset=ISO-8859-1", &[0xe4], None), r#""ä""#);
         assert_eq!(shown("text/plain", &[0xe4], None), "\"\u{fffd}\"");
         assert_eq!(shown("application/json", b"", None), "null");
+    }
+
+    #[test]
+    fn a_status_that_is_not_expected_is_a_mishap() {
+        let check = |status, writes| check_status(status, &[201, 404], writes);
+        assert_eq!((check(201, true), check(404, false)), (Ok(()), Ok(())));
+        for (status, writes) in [(409, true), (302, true), (503, true), (500, false), (200, false)] {
+            assert!(matches!(check(status, writes), Err(Mishap::Failed(_))), "{status}");
+        }
+        for status in [200, 500, 502, 504] {
+            assert!(matches!(check(status, true), Err(Mishap::Unknown(_))), "{status}");
+        }
     }
 
     #[test]

@@ -1,0 +1,35 @@
+# What people and CI call. `make help` lists it.
+
+CARGO ?= cargo
+DATA ?= ./data
+
+.PHONY: help run build check test test-long bench needs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Build, and serve at http://localhost:4454 with the examples loaded
+	./scripts/target flow8 serve --demo --data-dir $(DATA) --set egress.allow=127.0.0.0/8
+
+build: ## Build the release binary
+	$(CARGO) build --release -p flow8
+
+check: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+test: needs check ## Every test but the long suites
+	$(CARGO) test --workspace
+
+test-long: needs ## The long suites: more seeds of the simulation, the power cut and the crash test
+	./scripts/test-long
+
+bench: ## The benchmark table, each row beside a reference of the same run
+	$(CARGO) build --release -p flow8 -p flow8-bench
+	./scripts/target flow8-bench --flow8 "$$(./scripts/target --path flow8)"
+
+needs: ## Install what the tests need
+	@./scripts/needs
+
+clean: ## Remove what was built
+	$(CARGO) clean

@@ -1,0 +1,197 @@
+//! `flow8 serve`: opens the ports, runs plays, and stops when it is told to.
+
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use gateway::{Gateway, Stop, serve};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::{Answer, CommandError, Exit, Session, SettingFlags};
+use crate::config::{Config, Environment, Port};
+use crate::installation::{Installation, Keep, OpenError};
+use crate::{examples, failpoint, telemetry};
+
+/// Serve the API and run plays, until SIGTERM or Ctrl-C
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    /// When ready, write the addresses to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Load the example flows, and serve the peers that they call
+    #[arg(long)]
+    demo: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl Serve {
+    pub(super) fn run(&self, session: &mut Session<'_, '_>) -> Answer {
+        let config = session.config(&self.settings)?.config;
+        telemetry::start(config.log.level, config.log.format);
+        let runtime = super::runtime(config.server.worker_threads)?;
+        let exit = runtime.block_on(self.serve(&config, session));
+        // Whatever still runs has been given its time.
+        runtime.shutdown_background();
+        exit
+    }
+
+    async fn serve(&self, config: &Config, session: &mut Session<'_, '_>) -> Answer {
+        let installation = open(config, session.environment).await?;
+        let api = listen(config, config.server.port, "server.port", "SERVER_PORT").await?;
+        let metrics = match config.metrics.port {
+            Some(port) => Some(listen(config, port, "metrics.port", "METRICS_PORT").await?),
+            None => None,
+        };
+        let (switch, stop) = Stop::switch();
+        let patience = config.server.drain_seconds.duration();
+        let address = local_address(&api)?;
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(api, installation.gateway.clone(), stop.clone(), patience));
+        let metrics_address = metrics.as_ref().map(local_address).transpose()?;
+        if let Some(listener) = metrics {
+            let gateway = Gateway::for_metrics(installation.gateway.app().clone());
+            serving.spawn(serve(listener, gateway, stop.clone(), patience));
+        }
+        let cleaning = installation.start().await.map_err(|error| fault(&error))?;
+        let peers = if self.demo { Some(examples::serve_peers(&mut serving, stop).await?) } else { None };
+        if self.demo {
+            examples::load(&installation).await?;
+        }
+        installation.guide.tell(&url_of(address)).map_err(|error| fault(&error))?;
+        installation.gateway.app().set_ready(true);
+        let places = Places { api: address, metrics: metrics_address, peers };
+        if let Some(file) = &self.ready_file {
+            places.write(file)?;
+        }
+        self.greet(config, session, &installation, &places)?;
+        told_to_stop().await?;
+        tracing::info!("stopping: nothing new is taken on, what is under way finishes");
+        installation.gateway.app().set_ready(false);
+        cleaning.abort();
+        let left = installation.engine.drain(patience).await;
+        if left > 0 {
+            tracing::info!(plays = left, "left for the next start, which goes on with them");
+        }
+        switch.send_replace(true);
+        while serving.join_next().await.is_some() {}
+        if let Some(file) = &self.ready_file {
+            // It was there for as long as the addresses answered.
+            let _ = std::fs::remove_file(file);
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn greet(
+        &self,
+        config: &Config,
+        session: &mut Session<'_, '_>,
+        installation: &Installation,
+        places: &Places,
+    ) -> Result<(), CommandError> {
+        let paint = session.console.paint_out();
+        let out = &mut session.console.out;
+        let url = config.server.public_url.as_ref().map_or_else(|| url_of(places.api), |url| url.url().to_string());
+        writeln!(
+            out,
+            "{} serves at {}",
+            paint.strong(concat!("flow8 ", env!("CARGO_PKG_VERSION"))),
+            paint.strong(&url)
+        )?;
+        writeln!(out, "  the API         {}/api/openapi.json", url.trim_end_matches('/'))?;
+        writeln!(out, "  data folder     {}", config.data_dir.display())?;
+        if let Some((email, password)) = &installation.bootstrap.made {
+            writeln!(out, "  administrator   {email}")?;
+            if let Some(password) = password {
+                let once = "shown this once; change it with PUT /api/auth/password";
+                writeln!(out, "  password        {}   ({once})", password.reveal())?;
+            }
+        }
+        if let Some(peers) = places.peers {
+            writeln!(out, "  example peers   {}", url_of(peers))?;
+            writeln!(out, "  try             flow8 run enrich-lead, or flow8 plays list; see examples/README.md")?;
+        }
+        writeln!(out, "  stop            Ctrl-C")?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// Where everything answers.
+struct Places {
+    api: SocketAddr,
+    metrics: Option<SocketAddr>,
+    peers: Option<SocketAddr>,
+}
+
+impl Places {
+    /// Writes the addresses down, whole or not at all.
+    fn write(&self, file: &Path) -> Result<(), CommandError> {
+        let text = serde_json::json!({
+            "api": url_of(self.api),
+            "metrics": self.metrics.map(url_of),
+            "peers": self.peers.map(url_of),
+            "pid": std::process::id(),
+        });
+        let beside = file.with_extension("new");
+        let written = std::fs::write(&beside, text.to_string()).and_then(|()| std::fs::rename(&beside, file));
+        written.map_err(|error| CommandError::usage(format!("--ready-file {}: {error}", file.display())))
+    }
+}
+
+fn url_of(address: SocketAddr) -> String {
+    // Where it listens on all addresses, this machine's own is one of them.
+    match address {
+        SocketAddr::V4(any) if any.ip().is_unspecified() => format!("http://127.0.0.1:{}", any.port()),
+        SocketAddr::V6(any) if any.ip().is_unspecified() => format!("http://[::1]:{}", any.port()),
+        other => format!("http://{other}"),
+    }
+}
+
+fn fault(error: &dyn std::fmt::Display) -> CommandError {
+    CommandError { exit: Exit::Unreachable, message: error.to_string() }
+}
+
+async fn open(config: &Config, environment: &Environment) -> Result<Installation, CommandError> {
+    let probe = failpoint::probe(environment)?;
+    Installation::open(config, Keep::InFolder, probe).await.map_err(|error| match error {
+        OpenError::NotYet(_) | OpenError::Key(_) | OpenError::Egress(_) => CommandError::usage(error.to_string()),
+        other => fault(&other),
+    })
+}
+
+async fn listen(config: &Config, port: Port, key: &str, variable: &str) -> Result<TcpListener, CommandError> {
+    let address = SocketAddr::new(config.server.bind, port.0);
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => fault(&format!(
+            "{key}: port {} is in use; stop what uses it, or choose another port with {variable}",
+            address.port()
+        )),
+        _ => fault(&format!("{key}: cannot listen at {address}: {error}")),
+    })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, CommandError> {
+    listener.local_addr().map_err(|error| fault(&error))
+}
+
+/// Returns at SIGTERM or Ctrl-C. A second one ends the process at once.
+async fn told_to_stop() -> Result<(), CommandError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| fault(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| fault(&error))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Nothing is lost by it: what is committed is durable.
+        std::process::abort();
+    });
+    Ok(())
+}

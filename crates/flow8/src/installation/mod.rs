@@ -1,0 +1,235 @@
+//! [`Installation`]: all parts of flow8 put together: store, keys, providers, engine, gateway.
+//!
+//! It opens no port and starts no play by itself; whoever opens it does ([`crate::cli`]).
+
+mod guide;
+mod keys;
+mod retention;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Engine;
+use engine::driver::{Policies, Probe};
+use engine::world::{Ids, World as _};
+use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
+use model::ids::CompanyId;
+use modules::provider::{HttpClient, HttpOptions, LocalFiles};
+use sdk::Registry;
+use store::Store;
+use store::memory::MemoryStore;
+use store::sqlite::{SqliteOptions, SqliteStore};
+use tokio::task::JoinHandle;
+use vault::{KeyRing, MasterKey, TokenHash};
+
+pub use guide::{Guide, GuideError};
+pub use keys::KeyFileError;
+
+use crate::config::{Config, SameSite};
+use world::SystemWorld;
+
+/// The folder of large values, beside that of files.
+const VALUES: &str = "values";
+
+/// The folder of files that flows read and write.
+const FILES: &str = "files";
+
+/// Who the first administrator is where nobody says.
+const ADMIN: &str = "admin@localhost";
+
+/// Where plays are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// In the data folder.
+    InFolder,
+    /// Nowhere: all is gone with the process.
+    InMemory,
+}
+
+/// All parts of flow8, put together.
+pub struct Installation {
+    /// What runs plays.
+    pub engine: Arc<Engine>,
+    /// What answers requests.
+    pub gateway: Gateway,
+    /// What the first start made.
+    pub bootstrap: Bootstrap,
+    /// How the command line on this machine finds a server; none without a data folder.
+    pub guide: Guide,
+    retention: Policies,
+    cleanup_interval: Duration,
+    /// Removed with the installation, where nothing is kept.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+/// Why flow8 does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Store(#[from] store::StoreError),
+    /// The key file cannot be used.
+    #[error("{0}")]
+    KeyFile(#[from] KeyFileError),
+    /// The keys that are configured cannot be used.
+    #[error("{0}")]
+    Key(#[from] vault::KeyError),
+    /// The first company could not be made.
+    #[error("{0}")]
+    Bootstrap(#[from] gateway::BootstrapError),
+    /// A folder cannot be used.
+    #[error("{}: {source}", folder.display())]
+    Folder {
+        /// Which one.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Outgoing calls cannot be set up.
+    #[error("egress: {0}")]
+    Egress(String),
+    /// Something that is configured is not there yet.
+    #[error("{0}")]
+    NotYet(&'static str),
+}
+
+impl Installation {
+    /// Puts flow8 together.
+    ///
+    /// # Errors
+    /// With what stands in the way, and what to do about it.
+    pub async fn open(config: &Config, keep: Keep, probe: Option<Probe>) -> Result<Self, OpenError> {
+        if config.mongodb.uri.is_some() {
+            return Err(OpenError::NotYet(
+                "mongodb.uri: this build has the embedded store alone; leave MONGODB_URI unset",
+            ));
+        }
+        if config.storage.s3.bucket.is_some() {
+            return Err(OpenError::NotYet(
+                "storage.s3: this build keeps objects in a local folder; leave S3_BUCKET unset",
+            ));
+        }
+        let scratch = match keep {
+            Keep::InMemory => {
+                Some(tempfile::tempdir().map_err(|source| folder_error(Path::new("a temporary folder"), source))?)
+            }
+            Keep::InFolder => None,
+        };
+        let folder = scratch.as_ref().map_or(config.data_dir.as_path(), |scratch| scratch.path());
+        // The lock of the store comes first: whatever else is in the folder belongs to its holder.
+        let store: Arc<dyn Store> = match keep {
+            Keep::InFolder => Arc::new(SqliteStore::open(&SqliteOptions::in_folder(folder))?),
+            Keep::InMemory => Arc::new(MemoryStore::default()),
+        };
+        let master = match config.master_key()? {
+            Some(master) => master,
+            None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
+        };
+        let (world, ring) = (Arc::new(SystemWorld), Arc::new(KeyRing::new(master)));
+        let bootstrap = prepare(config, &*store, &ring, &world).await?;
+        let objects = if keep == Keep::InMemory { folder.join("objects") } else { config.objects_dir() };
+        let open = |name: &str| {
+            let at = objects.join(name);
+            LocalFiles::open(&at).map(Arc::new).map_err(|source| folder_error(&at, source))
+        };
+        let engine = Engine::new(engine::Parts {
+            store,
+            modules: Registry::new(modules::all()),
+            world,
+            seal: ring,
+            http: Arc::new(http_client(config)?),
+            files: open(FILES)?,
+            objects: open(VALUES)?,
+            settings: engine::Settings {
+                max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
+                env: config.expressions.variables.clone(),
+                ..engine::Settings::default()
+            },
+            probe,
+        });
+        let guide = Guide::new(folder)?;
+        let gateway = Gateway::new(App::new(gateway::Parts {
+            engine: engine.clone(),
+            settings: gateway_settings(config),
+            company: bootstrap.company,
+            cli_token: Some(TokenHash::of(guide.token())),
+        }));
+        Ok(Self {
+            engine,
+            gateway,
+            bootstrap,
+            guide,
+            retention: retention::policies(config),
+            cleanup_interval: config.retention.cleanup_interval.duration(),
+            _scratch: scratch,
+        })
+    }
+
+    /// Begins to run plays and to clear away what is not kept.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached.
+    pub async fn start(&self) -> Result<JoinHandle<()>, store::StoreError> {
+        self.engine.start().await?;
+        let (engine, policies, interval) = (self.engine.clone(), self.retention, self.cleanup_interval);
+        Ok(tokio::spawn(retention::keep_clean(engine, self.bootstrap.company, policies, interval)))
+    }
+
+    /// The command line on this machine, as a caller of the API.
+    pub fn cli(&self) -> Arc<Caller> {
+        Arc::new(Caller::cli(self.company()))
+    }
+
+    /// The first company.
+    pub fn company(&self) -> CompanyId {
+        self.bootstrap.company
+    }
+}
+
+fn folder_error(folder: &Path, source: std::io::Error) -> OpenError {
+    OpenError::Folder { folder: folder.to_owned(), source }
+}
+
+async fn prepare(
+    config: &Config,
+    store: &dyn Store,
+    ring: &KeyRing,
+    world: &Arc<SystemWorld>,
+) -> Result<Bootstrap, OpenError> {
+    let first = FirstAdmin {
+        email: config.bootstrap.admin_email.as_ref().map_or(ADMIN, |email| email.as_str()).to_owned(),
+        password: config.bootstrap.admin_password.as_ref().map(|password| password.reveal().to_owned()),
+    };
+    let ids = Ids::default();
+    Ok(Bootstrap::prepare(store, ring, first, world.now(), || ids.next(&**world)).await?)
+}
+
+fn http_client(config: &Config) -> Result<HttpClient, OpenError> {
+    let egress = &config.egress;
+    let policy = egress.policy().map_err(|error| OpenError::Egress(error.to_string()))?;
+    let extra_ca = egress.ca_file.as_ref().map(|file| std::fs::read(file).map_err(|source| folder_error(file, source)));
+    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: extra_ca.transpose()? };
+    HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))
+}
+
+fn gateway_settings(config: &Config) -> gateway::Settings {
+    let (server, session) = (&config.server, &config.session);
+    let mut allowed_origins: Vec<String> =
+        server.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    allowed_origins.extend(server.public_url.as_ref().map(|url| url.url().origin().ascii_serialization()));
+    gateway::Settings {
+        max_body: usize::try_from(server.max_request_size_mb.bytes()).unwrap_or(usize::MAX),
+        read_timeout: server.read_timeout_seconds.duration(),
+        session_ttl: session.ttl_hours.duration(),
+        cookie_secure: session.cookie_secure,
+        cookie_same_site: match session.cookie_same_site {
+            SameSite::Strict => "Strict",
+            SameSite::Lax => "Lax",
+            SameSite::None => "None",
+        },
+        allowed_origins,
+        serves_metrics: config.metrics.port.is_none(),
+    }
+}

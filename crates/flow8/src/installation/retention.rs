@@ -1,0 +1,39 @@
+//! Clears away what is not kept any longer, again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Engine;
+use engine::driver::{Policies, Policy};
+use model::ids::CompanyId;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::Config;
+
+/// What is kept how long.
+pub(super) fn policies(config: &Config) -> Policies {
+    let policy = |policy: &crate::config::Policy| Policy {
+        kept: policy.cadence.duration().max(policy.enforced_minimum.duration()),
+        min_entries: policy.min_entries.get(),
+    };
+    let policies = &config.retention.policies;
+    Policies { plays: policy(&policies.plays), filtered: policy(&policies.plays_filtered) }
+}
+
+/// Clears away, for as long as the process lives.
+pub(super) async fn keep_clean(engine: Arc<Engine>, company: CompanyId, policies: Policies, every: Duration) {
+    let mut ticks = interval(every.max(Duration::from_secs(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match engine.clear_away(company, policies).await {
+            Ok(cleared) if cleared.plays + cleared.docs > 0 => {
+                tracing::info!(plays = cleared.plays, docs = cleared.docs, "cleared away what is not kept any longer");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "what is not kept any longer could not be cleared away; trying again later");
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! One seed: plays begin, the process dies in the middle, another one takes over.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fmt, fs};
+
+use engine::failpoint::FailPoint;
+use model::Value;
+
+use crate::check;
+use crate::flow::{CHILD, FLOW};
+use crate::peer::Peer;
+use crate::server::Server;
+
+/// Plays of one seed.
+const PLAYS: usize = 3;
+
+/// How often it is asked what plays do.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// After that many looks something hangs.
+const LOOKS: usize = 3_000;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Death {
+    /// Killed after a while.
+    After(Duration),
+    /// By itself, the n-th time it passes a failure point.
+    At(FailPoint, u64),
+    /// Not at all.
+    None,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(_) => f.write_str("of SIGKILL"),
+            Self::At(point, _) => write!(f, "at {}", point.name()),
+            Self::None => f.write_str("not at all"),
+        }
+    }
+}
+
+/// What a seed met.
+pub(crate) struct Story {
+    pub(crate) death: Death,
+    pub(crate) calls: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) resumed: Option<Duration>,
+}
+
+/// A little randomness that a seed makes: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
+/// Every failure point comes in turn; every third seed is killed at random.
+fn death_of(seed: u64, dice: &mut Dice) -> Death {
+    if seed % 3 == 2 {
+        return Death::After(Duration::from_millis(1 + dice.below(600)));
+    }
+    let points = FailPoint::ALL;
+    let point = points[(seed as usize - seed as usize / 3) % points.len()];
+    let often = match point {
+        FailPoint::BeforeCommit | FailPoint::AfterCommit => 30,
+        FailPoint::BeforeEffect | FailPoint::AfterEffect => 20,
+        _ => PLAYS as u64,
+    };
+    Death::At(point, 1 + dice.below(often))
+}
+
+/// Lives one seed through, and checks what is left of it.
+#[expect(clippy::disallowed_methods, reason = "a process is killed in real time")]
+pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
+    let mut dice = Dice(seed);
+    let death = death_of(seed, &mut dice);
+    let (folder, peer) = (tempfile::tempdir().expect("a folder"), Peer::default());
+    let peer_url = peer.serve().await;
+    for file in fs::read_dir(prepared).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if file.is_file() {
+            fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("copies");
+        }
+    }
+
+    let names: Vec<String> = (0..PLAYS).map(|number| format!("play-{number}")).collect();
+    let mut acknowledged = BTreeMap::new();
+    let mut first = Server::start(folder.path(), &death).expect("dies in its work, not before");
+    let until = match death {
+        Death::After(while_) => Some(tokio::time::Instant::now() + while_),
+        _ => None,
+    };
+    let work = async {
+        for name in &names {
+            let Some((id, _)) = wish(&first, &peer_url, name).await else { break };
+            acknowledged.insert(name.clone(), id);
+        }
+        settle(&first, PLAYS).await
+    };
+    match until {
+        Some(until) => drop(tokio::time::timeout_at(until, work).await),
+        None => drop(work.await),
+    }
+    let has_died = first.is_gone();
+    first.kill();
+    // A failure point may be passed less often than the seed says; then all ended before.
+    let death = if has_died || matches!(death, Death::After(_)) { death } else { Death::None };
+
+    let began = Instant::now();
+    let second = Server::start(folder.path(), &Death::None).expect("starts again");
+    let mut plays = BTreeMap::new();
+    for name in &names {
+        // Whoever got no answer asks again, under the same key.
+        let (id, replayed) = wish(&second, &peer_url, name).await.expect("lives");
+        if let Some(known) = acknowledged.get(name) {
+            assert!(replayed && *known == id, "seed {seed}: {name} was acknowledged as {known} and is lost");
+        }
+        plays.insert(name.clone(), id);
+    }
+    let in_doubt = settle(&second, PLAYS).await.expect("lives");
+    check::all(seed, &second, &peer, &plays).await;
+    let resumed = if acknowledged.is_empty() { None } else { peer.first_after(began).map(|at| at - began) };
+    Story { death, calls: peer.count(), in_doubt, resumed }
+}
+
+/// Makes a data folder with the flows in it; every seed begins with a copy.
+pub(crate) async fn prepare(folder: &Path) {
+    let server = Server::start(folder, &Death::None).expect("starts");
+    for flow in [CHILD, FLOW] {
+        let flow = yaml::read(flow).expect("YAML").value;
+        let made = server.granted("POST", "/flows", &flow).await.expect("lives");
+        assert_eq!(made.get("published"), Some(&Value::Bool(true)), "{}", made.to_json());
+    }
+}
+
+/// Wishes for a play; its id, and whether it was there before. Nothing where the server is gone.
+async fn wish(server: &Server, peer: &str, name: &str) -> Option<(String, bool)> {
+    let args = Value::map([("peer", peer), ("name", name)]);
+    let body = Value::map([("args", args), ("idempotencyKey", name.into())]);
+    let answer = server.granted("POST", "/flows/crash/run", &body).await?;
+    let id = answer.get("playId").and_then(Value::as_str).expect("a play").to_owned();
+    Some((id, answer.get("replayed") == Some(&Value::Bool(true))))
+}
+
+/// Approves and answers whatever waits, until all plays have ended. Says how many steps were in
+/// doubt; nothing where the server is gone.
+async fn settle(server: &Server, plays: usize) -> Option<u64> {
+    let mut in_doubt = 0;
+    for _ in 0..LOOKS {
+        let page = server.granted("GET", "/plays?flowId=crash&state=DONE,FAIL&size=1", &Value::Null).await?;
+        if page.get("total").and_then(Value::as_i64) == Some(plays as i64) {
+            return Some(in_doubt);
+        }
+        for (kind, verb, decision) in [("approval", "approve", "approved"), ("inDoubt", "resolve", "happened")] {
+            let inbox = server.granted("GET", &format!("/approvals?kind={kind}"), &Value::Null).await?;
+            for asked in inbox.get("data").and_then(Value::as_list).expect("a list") {
+                let text = |key: &str| asked.get(key).and_then(Value::as_str).expect("a text");
+                let mut answer = vec![("layerId", Value::from(text("layerId"))), ("decision", decision.into())];
+                if kind == "inDoubt" {
+                    in_doubt += 1;
+                    answer.push(("out", Value::map([("body", Value::map([("done", "by hand")]))])));
+                }
+                let path = format!("/plays/{}/{verb}", text("playId"));
+                // Somebody may have been faster: then it is answered already.
+                server.ask("POST", &path, &Value::map(answer)).await?;
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let plays = server.granted("GET", "/plays", &Value::Null).await?;
+    panic!("the plays do not end: {}", plays.to_json())
+}

@@ -1,0 +1,1 @@
+//! Nothing: the tests beside it look at the house itself.
