@@ -13,6 +13,7 @@ pub mod kv;
 pub mod pack;
 pub mod plan;
 pub mod state;
+pub mod trial;
 pub mod world;
 
 pub use driver::{Engine, Parts, Settings};

@@ -11,24 +11,24 @@ use crate::cli::{CommandError, Exit};
 use crate::client::{Api, Sent};
 use crate::installation::Installation;
 
-/// Where the examples expect their peers.
-const PORT: u16 = 4460;
-
 fn fault(message: String) -> CommandError {
     CommandError { exit: Exit::Unreachable, message }
 }
 
-/// Serves the peers that the examples call.
+/// Takes the port of the peers that the examples call.
 ///
 /// # Errors
-/// Where their port is in use.
-pub(crate) async fn serve_peers(serving: &mut JoinSet<()>, mut stop: Stop) -> Result<SocketAddr, CommandError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| fault(format!("the examples' peers cannot listen at {address}: {error}")))?;
+/// Where it is in use.
+pub(crate) async fn listen(port: u16) -> Result<TcpListener, CommandError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|error| {
+        fault(format!("the examples' peers cannot listen at {address}: {error}; choose another port with --demo-port"))
+    })
+}
+
+/// Serves those peers.
+pub(crate) fn serve_peers(serving: &mut JoinSet<()>, listener: TcpListener, mut stop: Stop) {
     serving.spawn(async move { demo::serve(listener, async move { stop.wait().await }).await });
-    Ok(address)
 }
 
 /// Loads the flows of the examples; those that are there already, and the same, stay.

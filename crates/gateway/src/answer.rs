@@ -36,6 +36,27 @@ impl Answer for () {
     }
 }
 
+/// 204, with headers of its own.
+#[derive(Debug)]
+pub(crate) struct Empty(pub(crate) HeaderName, pub(crate) String);
+
+impl Answer for Empty {
+    const STATUS: StatusCode = StatusCode::NO_CONTENT;
+    const MEDIA: Option<&'static str> = None;
+
+    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+
+    fn respond(self) -> Response<Body> {
+        let mut response = ().respond();
+        if let Ok(value) = HeaderValue::from_str(&self.1) {
+            response.headers_mut().insert(self.0, value);
+        }
+        response
+    }
+}
+
 /// JSON, with a status and perhaps headers of its own.
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
@@ -97,15 +118,24 @@ impl Answer for Bytes {
         let mut response = Response::new(Body::from(self.bytes));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
-        // Whatever a file holds, a browser must not run it in our name.
-        headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let disposition =
-            self.file_name.map(|name| format!("attachment; filename=\"{}\"", name.replace(['"', '\\'], "_")));
-        if let Some(Ok(disposition)) = disposition.map(|text| HeaderValue::from_str(&text)) {
+        if let Some(Ok(disposition)) = self.file_name.as_deref().map(attachment) {
             headers.insert(http::header::CONTENT_DISPOSITION, disposition);
         }
         response
     }
+}
+
+/// A name to save under: in ASCII for old programs, and as it is (RFC 6266) for others.
+fn attachment(name: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')');
+    let ascii: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    if ascii == name {
+        return HeaderValue::from_str(&format!("attachment; filename=\"{ascii}\""));
+    }
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let escape = |byte: u8| if is_safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let whole: String = name.bytes().map(escape).collect();
+    HeaderValue::from_str(&format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{whole}"))
 }
 
 /// A thing as JSON.
@@ -116,4 +146,19 @@ pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, thing: &T) -> Resp
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attachment;
+
+    #[test]
+    fn a_file_name_cannot_leave_its_header() {
+        let value = |name| attachment(name).expect("a header").to_str().expect("ASCII").to_owned();
+        assert_eq!(value("a b.txt"), "attachment; filename=\"a b.txt\"");
+        assert_eq!(
+            value("\"ä\r\n; x=1"),
+            "attachment; filename=\"_____ x_1\"; filename*=UTF-8''%22%C3%A4%0D%0A%3B%20x%3D1"
+        );
+    }
 }

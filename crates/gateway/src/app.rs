@@ -1,7 +1,6 @@
 //! [`App`]: what every request may use.
 
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use model::ids::CompanyId;
 use vault::TokenHash;
 
 use crate::metrics::Metrics;
-use crate::people::Known;
+use crate::people::{Known, Lockout};
 
 /// How requests are taken.
 #[derive(Debug, Clone)]
@@ -30,8 +29,6 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Whether `/metrics` answers here.
     pub serves_metrics: bool,
-    /// Where the store lies, for the landing page; none where it is not told.
-    pub data_folder: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -44,7 +41,6 @@ impl Default for Settings {
             cookie_same_site: "Strict",
             allowed_origins: Vec::new(),
             serves_metrics: true,
-            data_folder: None,
         }
     }
 }
@@ -72,14 +68,22 @@ pub struct Inner {
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
     pub(crate) known: Known,
+    pub(crate) lockout: Lockout,
     pub(crate) metrics: Metrics,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
+    /// A script that is tried may take a core for seconds: few at a time, or plays starve.
+    pub(crate) trials: tokio::sync::Semaphore,
+    /// Whether connections that stay open must end.
+    pub(crate) stopping: tokio::sync::watch::Sender<bool>,
     ready: AtomicBool,
 }
 
 /// Passwords that are checked at once.
 const PASSWORD_CHECKS: usize = 2;
+
+/// Flowlets that are tried at once.
+const TRIALS: usize = 2;
 
 impl App {
     /// What requests may use.
@@ -88,7 +92,10 @@ impl App {
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
+            lockout: Lockout::default(),
+            stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
+            trials: tokio::sync::Semaphore::new(TRIALS),
             ready: AtomicBool::new(false),
             engine,
             settings,

@@ -164,6 +164,12 @@ impl Route {
         self
     }
 
+    /// The same route, whose answer is called that in `Content-Type`.
+    pub(crate) fn gives(mut self, media: &'static str) -> Self {
+        self.media = Some(media);
+        self
+    }
+
     /// The same route, whose ordinary answer has another status.
     pub(crate) fn answers(mut self, status: u16, meaning: &'static str) -> Self {
         self.answers = vec![(status, meaning)];

@@ -1,6 +1,7 @@
 //! [`Gateway`]: from a request to its answer. What all routes share happens here, once: the
 //! request id, who asks and whether they may, the body, errors in one shape, metrics.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,9 +9,11 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::routing::{MethodFilter, MethodRouter, any, get};
 use engine::driver::RequestInfo;
-use http::header::{ALLOW, HOST, ORIGIN};
+use futures::FutureExt as _;
+use http::header::{CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use tokio::time::Instant;
 use tower_service::Service as _;
 
 use crate::access::{Access, Caller};
@@ -18,11 +21,14 @@ use crate::answer::json;
 use crate::app::App;
 use crate::call::{Incoming, Route};
 use crate::error::{ApiError, ErrorBody};
-use crate::request::{Peer, given_id, read_body};
+use crate::request::{Peer, bearer, given_id, read_body};
 use crate::{events, health, landing, metrics, openapi, people, routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Bytes of a body from somebody who has not signed in.
+const STRANGERS_BODY: usize = 16 << 10;
 
 /// Answers requests.
 #[derive(Clone)]
@@ -35,7 +41,7 @@ impl Gateway {
     /// A gateway to an engine.
     pub fn new(app: App) -> Self {
         let table = routes::all();
-        let document: Arc<str> = openapi::document(&table).into();
+        let document = bytes::Bytes::from(openapi::document(&table));
         let mut api = Router::new();
         for route in table {
             api = api.route(route.path, method_router(app.clone(), route));
@@ -47,7 +53,7 @@ impl Gateway {
             .nest("/api/v1", api.clone())
             .nest("/api", api)
             .merge(health::router(app.clone()))
-            .merge(metrics::router(app.clone()))
+            .merge(if app.settings.serves_metrics { metrics::router(app.clone()) } else { Router::new() })
             .route("/", get(landing::page).with_state(app.clone()))
             .fallback(any({
                 let app = app.clone();
@@ -57,6 +63,12 @@ impl Gateway {
                 let app = app.clone();
                 move |request: Request| wrong_method(app.clone(), request)
             });
+        Self { router, app }
+    }
+
+    /// A gateway to metrics and health alone, for a port of their own.
+    pub fn for_metrics(app: App) -> Self {
+        let router = metrics::router(app.clone()).merge(health::router(app.clone()));
         Self { router, app }
     }
 
@@ -83,21 +95,32 @@ fn method_router(app: App, route: Route) -> MethodRouter {
 }
 
 async fn dispatch(app: App, route: Arc<Route>, request: Request) -> Response<Body> {
-    let began = app.engine.now();
+    let began = Instant::now();
     let (mut head, body) = request.into_parts();
     let info = request_info(&app, &head);
-    let outcome = understand(&app, &route, &mut head, body, info.clone()).await;
-    let response = match outcome {
-        Ok(incoming) => (route.run)(incoming).await,
-        Err(error) => Err(error),
+    let id = info.id.clone().unwrap_or_default();
+    let work = async {
+        let incoming = understand(&app, &route, &mut head, body, info).await?;
+        (route.run)(incoming).await
     };
-    let id = info.id.as_deref().unwrap_or_default();
-    let mut response = response.unwrap_or_else(|error| refuse(&error, id));
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    app.metrics.answered(&route, response.status(), app.engine.now().since(began));
+    // A panic is a bug; it must not take the connection, and whatever else it carries, along.
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal(format!("{} panicked", route.name))));
+    let mut response = outcome.unwrap_or_else(|error| refuse(&error, &id));
+    mark(&mut response, &id);
+    app.metrics.answered(&route, response.status(), began.elapsed());
     response
+}
+
+/// What every answer of the API says of itself.
+pub(crate) fn mark(response: &mut Response<Body>, request_id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    // No proxy and no browser keeps what is somebody's own, or runs it in our name.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 async fn understand(
@@ -112,14 +135,17 @@ async fn understand(
         None => people::caller_of(app, &head.headers).await?,
     };
     allow(route.access, caller.as_deref())?;
-    if caller.as_ref().is_some_and(|caller| caller.session.is_some()) {
+    // Whoever shows a token is a program. Signing in counts as a browser's, too: a foreign page
+    // must not sign somebody in as somebody else.
+    if caller.as_ref().is_none_or(|caller| caller.session.is_some()) && bearer(&head.headers).is_none() {
         refuse_foreign_pages(app, &head.method, &head.headers)?;
     }
+    let limit = if caller.is_some() { app.settings.max_body } else { STRANGERS_BODY.min(app.settings.max_body) };
     let path =
         RawPathParams::from_request_parts(head, &()).await.map_err(|error| ApiError::invalid(error.to_string()))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let bytes = match route.body {
-        Some(_) => read_body(body, app.settings.max_body, app.settings.read_timeout).await?,
+        Some(_) => read_body(body, limit, app.settings.read_timeout).await?,
         None => bytes::Bytes::new(),
     };
     Ok(Incoming {
@@ -173,7 +199,7 @@ pub(crate) fn refuse_foreign_pages(app: &App, method: &Method, headers: &HeaderM
     Err(ApiError::forbidden("this request comes from a page of another origin; allow it in server.allowed_origins"))
 }
 
-fn request_info(app: &App, head: &Head) -> RequestInfo {
+pub(crate) fn request_info(app: &App, head: &Head) -> RequestInfo {
     let id = given_id(&head.headers).unwrap_or_else(|| app.engine.new_id().to_string());
     RequestInfo { id: Some(id), ip: head.extensions.get::<Peer>().map(|peer| peer.0.to_string()) }
 }
@@ -183,9 +209,13 @@ pub(crate) fn refuse(error: &ApiError, request_id: &str) -> Response<Body> {
     if error.status.is_server_error() {
         tracing::error!(request = request_id, code = error.code, "{}", error.message);
     }
+    // What went wrong inside is nobody's business outside; the log has it, under the request's id.
+    let is_inside = error.status == StatusCode::INTERNAL_SERVER_ERROR;
+    let message =
+        if is_inside { "something went wrong inside; the server's log names this request" } else { &error.message };
     let body = ErrorBody {
         error: error.code,
-        message: &error.message,
+        message,
         status_code: error.status.as_u16(),
         details: error.details.as_ref(),
         request_id,
@@ -197,7 +227,7 @@ pub(crate) fn refuse(error: &ApiError, request_id: &str) -> Response<Body> {
     response
 }
 
-/// Where nothing answers: whoever is not signed in learns nothing of what there is.
+/// Where nothing answers.
 async fn no_such_route(app: App, request: Request) -> Response<Body> {
     let message = format!("nothing answers {} {}; see /api/openapi.json", request.method(), request.uri().path());
     other(&app, request, ApiError::not_found("NOT_FOUND", message)).await
@@ -211,8 +241,8 @@ async fn wrong_method(app: App, request: Request) -> Response<Body> {
 
 async fn other(app: &App, request: Request, error: ApiError) -> Response<Body> {
     let (head, _) = request.into_parts();
-    let info = request_info(app, &head);
-    let mut response = refuse(&error, info.id.as_deref().unwrap_or_default());
-    response.headers_mut().remove(ALLOW);
+    let id = request_info(app, &head).id.unwrap_or_default();
+    let mut response = refuse(&error, &id);
+    mark(&mut response, &id);
     response
 }

@@ -78,7 +78,12 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Full(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "STORE_FULL", error.to_string()),
-            StoreError::Failed(_) | StoreError::ReadOnly(_) => Self::unavailable(error.to_string()),
+            // What the store says of itself is for the log alone.
+            StoreError::Failed(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::unavailable("the store does not answer; ask again in a moment")
+            }
+            StoreError::ReadOnly(_) => Self::unavailable(error.to_string()),
             other => Self::internal(other.to_string()),
         }
     }

@@ -112,11 +112,8 @@ impl Metrics {
     }
 }
 
-/// The route, where metrics are served here.
+/// The route.
 pub(crate) fn router(app: App) -> Router {
-    if !app.settings.serves_metrics {
-        return Router::new();
-    }
     let serve = move || {
         let app = app.clone();
         async move {

@@ -1,18 +1,19 @@
 //! The OpenAPI 3.1 document, made from the table of routes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::access::Access;
+use crate::access::{Access, Permission};
 use crate::call::Route;
 use crate::error::ErrorBody;
+use crate::events::SocketQuery;
 
 /// The document, as JSON text.
 pub(crate) fn document(routes: &[Route]) -> String {
@@ -27,6 +28,11 @@ pub(crate) fn document(routes: &[Route]) -> String {
         let at = paths.entry(format!("/api{}", route.path)).or_default();
         at.insert(route.method.as_str().to_lowercase(), operation);
     }
+    for (path, name, summary, media) in BESIDE_THE_TABLE {
+        paths.entry(path.to_owned()).or_default().insert("get".into(), beside(path, name, summary, media));
+    }
+    let socket = socket(&error, &mut generator);
+    paths.entry("/api/ws".into()).or_default().insert("get".into(), socket);
     let document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -49,20 +55,71 @@ pub(crate) fn document(routes: &[Route]) -> String {
     text
 }
 
+/// What answers beside the table of routes: the path, the name, what it does, what it gives.
+const BESIDE_THE_TABLE: [(&str, &str, &str, &str); 6] = [
+    ("/api/openapi.json", "getOpenApi", "This document.", "application/json"),
+    ("/health", "getHealth", "Whether the process is alive.", "application/json"),
+    ("/health/live", "getHealthLive", "Whether the process is alive.", "application/json"),
+    ("/health/ready", "getHealthReady", "Whether requests may come.", "application/json"),
+    ("/health/startup", "getHealthStartup", "Whether the start is over.", "application/json"),
+    ("/metrics", "getMetrics", "What is counted, for Prometheus.", "application/openmetrics-text"),
+];
+
+fn beside(path: &str, name: &str, summary: &str, media: &str) -> Value {
+    let schema = if media == "application/json" { json!({"type": "object"}) } else { json!({"type": "string"}) };
+    let mut responses = json!({"200": {"description": "Done.", "content": {media: {"schema": schema}}}});
+    if name == "getHealthReady" || name == "getHealthStartup" {
+        responses["503"] = json!({"description": "Not now.", "content": {media: {"schema": schema}}});
+    }
+    json!({
+        "operationId": name,
+        "summary": summary,
+        "tags": [tag(path.trim_start_matches("/api"))],
+        "security": [],
+        "responses": responses,
+    })
+}
+
+/// The WebSocket.
+fn socket(error: &Schema, generator: &mut SchemaGenerator) -> Value {
+    let refusal = |meaning: &str| json!({"description": meaning, "content": {"application/json": {"schema": error}}});
+    json!({
+        "operationId": "followEvents",
+        "summary": "Opens a WebSocket that tells what happens to plays.",
+        "tags": ["ws"],
+        "parameters": parameters("query", Some(SocketQuery::json_schema(generator))),
+        "security": [{"apiKey": []}, {"session": []}],
+        "x-permission": Permission::PlaysView.as_str(),
+        "responses": {
+            "101": {"description": "The socket is open."},
+            "401": refusal("Nobody is signed in, or the token does not hold."),
+            "403": refusal("The permission is missing."),
+            "default": refusal("Refused."),
+        },
+    })
+}
+
 fn operation(route: &Route, error: &Schema, generator: &mut SchemaGenerator) -> Value {
     let mut parameters = parameters("path", (route.path_schema)(generator));
     parameters.extend(self::parameters("query", (route.query_schema)(generator)));
     let answer = (route.answer_schema)(generator);
     let mut responses = Map::new();
+    let refusal = |meaning: &str| json!({"description": meaning, "content": {"application/json": {"schema": error}}});
     for (status, meaning) in &route.answers {
-        let mut response = json!({"description": meaning});
-        if let (Some(media), Some(schema)) = (route.media, &answer) {
-            response["content"] = json!({media: {"schema": schema}});
-        }
+        let response = match (route.media, &answer) {
+            _ if *status >= 400 => refusal(meaning),
+            (Some(media), Some(schema)) => json!({"description": meaning, "content": {media: {"schema": schema}}}),
+            _ => json!({"description": meaning}),
+        };
         responses.insert(status.to_string(), response);
     }
-    let refusal = json!({"description": "Refused.", "content": {"application/json": {"schema": error}}});
-    responses.insert("default".into(), refusal);
+    if route.access != Access::Public {
+        responses.insert("401".into(), refusal("Nobody is signed in, or the token does not hold."));
+    }
+    if matches!(route.access, Access::Needs(_)) {
+        responses.insert("403".into(), refusal("The permission is missing."));
+    }
+    responses.insert("default".into(), refusal("Refused."));
     let mut operation = json!({
         "operationId": route.name,
         "summary": route.summary,
@@ -112,8 +169,8 @@ fn parameters(place: &str, schema: Option<Schema>) -> Vec<Value> {
 }
 
 /// Serves the document.
-pub(crate) async fn serve(document: Arc<str>) -> Response<Body> {
-    let mut response = Response::new(Body::from(document.to_string()));
+pub(crate) async fn serve(document: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(document));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -13,6 +13,12 @@ use crate::error::ApiError;
 /// Characters of a request id that somebody else gave.
 const ID_CHARS: usize = 128;
 
+/// Bytes of a body that is too large which are read and dropped.
+const DROPPED_BYTES: usize = 4 << 20;
+
+/// How long they may take.
+const DROPPED_IN: Duration = Duration::from_secs(2);
+
 /// The address that a connection comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
@@ -32,7 +38,7 @@ pub(crate) async fn read_body(mut body: Body, limit: usize, patience: Duration) 
     use http_body::Body as _;
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
-        return Err(too_large(limit));
+        return Err(too_large(body, limit, 0).await);
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
@@ -46,7 +52,7 @@ pub(crate) async fn read_body(mut body: Body, limit: usize, patience: Duration) 
         let Ok(data) = frame.into_data() else { continue };
         let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
         if so_far + data.len() > limit {
-            return Err(too_large(limit));
+            return Err(too_large(body, limit, so_far + data.len()).await);
         }
         match first.take() {
             // Most bodies come in one piece; that piece is not copied.
@@ -60,11 +66,25 @@ pub(crate) async fn read_body(mut body: Body, limit: usize, patience: Duration) 
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-fn too_large(limit: usize) -> ApiError {
-    let message = format!(
-        "the body is larger than {} MiB; the limit is server.max_request_size_mb (MAX_REQUEST_SIZE_MB)",
-        limit >> 20
-    );
+/// A body is too large. A little more of it is read and dropped: a client that is still sending
+/// would otherwise see a broken connection in place of the answer.
+async fn too_large(mut body: Body, limit: usize, mut read: usize) -> ApiError {
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DROPPED_BYTES {
+                break;
+            }
+        }
+    };
+    // Whether all of it came is of no matter.
+    let _ = tokio::time::timeout(DROPPED_IN, rest).await;
+    let message = if limit < 1 << 20 {
+        format!("the body is larger than {limit} bytes")
+    } else {
+        let limit = limit >> 20;
+        format!("the body is larger than {limit} MiB; the limit is server.max_request_size_mb (MAX_REQUEST_SIZE_MB)")
+    };
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
 }
 

@@ -74,6 +74,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, mut stop: Stop, pati
         tokio::spawn(attend(http.clone(), stream, peer, gateway.clone(), stop.clone(), permit));
     }
     drop(listener);
+    gateway.app().stopping.send_replace(true);
     // Whoever has every permit knows that no connection is open.
     let all = room.acquire_many(CONNECTIONS as u32);
     if tokio::time::timeout(patience, all).await.is_err() {

@@ -69,9 +69,9 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn crates_depend_as_the_table_says() {
-    let cargo =
-        Command::new(env!("CARGO")).current_dir(root()).args(["metadata", "--no-deps", "--format-version", "1"]);
-    let output = { cargo }.output().expect("cargo runs");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["metadata", "--no-deps", "--format-version", "1"]);
+    let output = cargo.output().expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let short = |name: &Value| name.as_str().expect("a name").trim_start_matches("flow8-").to_owned();
     let packages = metadata["packages"].as_array().expect("packages");

@@ -22,6 +22,9 @@ pub(super) struct Serve {
     /// Load the example flows, and serve the peers that they call
     #[arg(long)]
     demo: bool,
+    /// The port of those peers; 0 takes a free one. The examples expect them at 4460
+    #[arg(long, value_name = "PORT", default_value_t = 4460, requires = "demo")]
+    demo_port: u16,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -44,6 +47,7 @@ impl Serve {
             Some(port) => Some(listen(config, port, "metrics.port", "METRICS_PORT").await?),
             None => None,
         };
+        let peers = if self.demo { Some(examples::listen(self.demo_port).await?) } else { None };
         let (switch, stop) = Stop::switch();
         let patience = config.server.drain_seconds.duration();
         let address = local_address(&api)?;
@@ -55,13 +59,14 @@ impl Serve {
             serving.spawn(serve(listener, gateway, stop.clone(), patience));
         }
         let cleaning = installation.start().await.map_err(|error| fault(&error))?;
-        let peers = if self.demo { Some(examples::serve_peers(&mut serving, stop).await?) } else { None };
-        if self.demo {
+        let peers_address = peers.as_ref().map(local_address).transpose()?;
+        if let Some(listener) = peers {
+            examples::serve_peers(&mut serving, listener, stop);
             examples::load(&installation).await?;
         }
         installation.guide.tell(&url_of(address)).map_err(|error| fault(&error))?;
         installation.gateway.app().set_ready(true);
-        let places = Places { api: address, metrics: metrics_address, peers };
+        let places = Places { api: address, metrics: metrics_address, peers: peers_address };
         if let Some(file) = &self.ready_file {
             places.write(file)?;
         }
@@ -110,7 +115,7 @@ impl Serve {
         }
         if let Some(peers) = places.peers {
             writeln!(out, "  example peers   {}", url_of(peers))?;
-            writeln!(out, "  try             flow8 run enrich-lead, or flow8 plays list; see examples/README.md")?;
+            writeln!(out, "  try             flow8 run nightly-report, then flow8 plays list; see examples/README.md")?;
         }
         writeln!(out, "  stop            Ctrl-C")?;
         out.flush()?;

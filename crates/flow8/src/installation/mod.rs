@@ -127,7 +127,7 @@ impl Installation {
             Some(master) => master,
             None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
         };
-        let (world, ring) = (Arc::new(SystemWorld), Arc::new(KeyRing::new(master)));
+        let (world, ring) = (Arc::new(SystemWorld::default()), Arc::new(KeyRing::new(master)));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
         let objects = if keep == Keep::InMemory { folder.join("objects") } else { config.objects_dir() };
         let open = |name: &str| {

@@ -1,14 +1,22 @@
 //! [`SystemWorld`]: the clock and the randomness of the machine. Nothing else in flow8 makes them.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use engine::world::World;
 use model::time::Timestamp;
 
+/// Random numbers that are fetched from the system at once: each play takes several, and asking
+/// the system for each is most of what they would cost.
+const FETCHED: usize = 64;
+
 /// The clock and the randomness of the machine.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SystemWorld;
+#[derive(Debug, Default)]
+pub(super) struct SystemWorld {
+    /// Bytes of the system that nobody was given yet.
+    random: Mutex<Vec<u8>>,
+}
 
 #[async_trait]
 impl World for SystemWorld {
@@ -19,11 +27,31 @@ impl World for SystemWorld {
     }
 
     fn random(&self) -> u64 {
-        // A system without randomness cannot make ids that nobody guesses: better to stop here.
-        getrandom::u64().unwrap_or_else(|error| panic!("the system has no randomness: {error}"))
+        let mut left = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.is_empty() {
+            let mut fetched = vec![0; FETCHED * size_of::<u64>()];
+            // A system without randomness cannot make ids that nobody guesses: better to stop here.
+            getrandom::fill(&mut fetched).unwrap_or_else(|error| panic!("the system has no randomness: {error}"));
+            *left = fetched;
+        }
+        (0..size_of::<u64>()).fold(0, |number, _| number << 8 | u64::from(left.pop().unwrap_or_default()))
     }
 
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_number_is_given_twice() {
+        let world = SystemWorld::default();
+        let numbers: HashSet<u64> = (0..10 * FETCHED).map(|_| world.random()).collect();
+        assert_eq!(numbers.len(), 10 * FETCHED);
     }
 }

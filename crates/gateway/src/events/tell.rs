@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use engine::Engine;
 use engine::plan::Plan;
+use model::failure::Failure;
 use model::limits::{EVENTS_PER_PLAY, INLINE_BYTES};
 use model::payload::Payload;
 use model::play::{LayerState, PlayHeader, PlayKey, PlayState};
-use model::record::{AfterAttempt, Entry, Record, StepEnd, StepId};
+use model::record::{Admission, AfterAttempt, Entry, Record, StepEnd, StepId};
 use model::value::Value;
 use store::FeedChunk;
 
@@ -52,6 +53,13 @@ impl Teller {
                 return Vec::new();
             }
         };
+        let has_failed = |entry: &Entry| matches!(entry.record, Record::Ended { state: PlayState::Fail, .. });
+        // Why a play failed stands in its header, which was read when the play was met first.
+        if entries.iter().any(has_failed)
+            && let Ok(Some(header)) = self.engine.store().header(key).await
+        {
+            known.header = header;
+        }
         let mut events = Vec::new();
         let mut summary = Summary::default();
         let mut has_ended = false;
@@ -119,13 +127,20 @@ impl Known {
 
     fn event(&mut self, seq: u64, entry: &Entry, summary: &mut Summary, events: &mut Vec<Value>) {
         let event = match &entry.record {
-            Record::Started => self.of_play("play:started", seq, entry, PlayState::Run),
+            // A play that does not wait for anything begins with its admission.
+            Record::Admitted(Admission { deferred: false, .. }) | Record::Started => {
+                self.header.started_at = Some(entry.at);
+                self.of_play("play:started", seq, entry, PlayState::Run)
+            }
             Record::Ended { state, out, .. } => {
                 let kind = if *state == PlayState::Fail { "play:failed" } else { "play:completed" };
                 let mut event = self.of_play(kind, seq, entry, *state);
                 event.extend(small(out).map(|out| ("out", out)));
                 let since = self.header.started_at.unwrap_or(self.header.created_at);
                 event.push(("duration", (entry.at.since(since).as_millis() as u64).into()));
+                if let Some(failure) = self.header.error.as_ref().filter(|_| *state == PlayState::Fail) {
+                    event.push(("error", told(failure)));
+                }
                 event
             }
             Record::Attempting { step, .. } => {
@@ -150,7 +165,7 @@ impl Known {
             }
             Record::AttemptEnded { step, next: AfterAttempt::Ask(_), failure, .. } => {
                 let mut event = self.of_step("play:waiting", seq, entry, step, LayerState::InDoubt);
-                event.push(("error", Value::map([("code", &*failure.code), ("message", &failure.message)])));
+                event.push(("error", told(failure)));
                 event
             }
             Record::Held { .. } => self.of_play("play:waiting", seq, entry, PlayState::OnHold),
@@ -171,7 +186,7 @@ impl Known {
         event.extend(end.out.as_ref().and_then(small).map(|out| ("out", out)));
         event.push(("duration", (entry.at.since(end.started_at).as_millis() as u64).into()));
         if let Some(error) = &end.error {
-            event.push(("error", Value::map([("code", &*error.code), ("message", &error.message)])));
+            event.push(("error", told(error)));
         }
         event
     }
@@ -181,6 +196,10 @@ impl Known {
         self.told += 1;
         self.told > EVENTS_PER_PLAY
     }
+}
+
+fn told(failure: &Failure) -> Value {
+    Value::map([("code", &*failure.code), ("message", &failure.message)])
 }
 
 /// A value as it may be told along: only where it is at hand, small and not sealed in any part.

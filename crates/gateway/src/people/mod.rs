@@ -5,9 +5,10 @@
 //! remembered for a few seconds, and forgotten at once when anything here changes.
 
 mod bootstrap;
+mod known;
+mod lockout;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use vault::TokenHash;
 
 pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
+pub(crate) use known::Known;
+pub(crate) use lockout::Lockout;
 
 use crate::access::{Caller, Permission, Role, permissions_of};
 use crate::app::App;
@@ -27,9 +30,6 @@ use crate::request::{bearer, cookie};
 
 /// How long it is remembered what a token stands for.
 const REMEMBERED: Duration = Duration::from_secs(5);
-
-/// Tokens that are remembered at once.
-const TOKENS: usize = 10_000;
 
 /// The name of the session's cookie.
 pub(crate) const COOKIE: &str = "sid";
@@ -85,41 +85,42 @@ fn unique(kind: DocKind, text: String) -> UniqueKey {
     UniqueKey { scope: CompanyId::INSTALLATION, kind, text }
 }
 
-/// What tokens stand for, for a few seconds.
-#[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<HashMap<TokenHash, (Arc<Caller>, Timestamp)>>);
-
-impl Known {
-    fn get(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<Caller>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone())
-    }
-
-    fn put(&self, hash: TokenHash, caller: Arc<Caller>, until: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= TOKENS {
-            known.clear();
-        }
-        known.insert(hash, (caller, until));
-    }
-
-    /// Forgets everything: somebody's roles, keys or sessions changed.
-    pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
 /// Whom a request comes from; none where it shows nothing.
 ///
 /// # Errors
 /// Where it shows an API key that does not hold.
 pub(crate) async fn caller_of(app: &App, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, ApiError> {
-    if let Some(token) = bearer(headers) {
-        return caller_of_token(app, token).await.map(Some);
-    }
-    match cookie(headers, COOKIE) {
-        Some(sid) => caller_of_session(app, sid).await,
+    match shown_by(headers) {
+        Some(shown) => caller_who_shows(app, &shown).await,
         None => Ok(None),
+    }
+}
+
+/// What a request shows to prove whose it is.
+#[derive(Clone)]
+pub(crate) enum Shown {
+    /// An API key.
+    Token(String),
+    /// The cookie of a session.
+    Session(String),
+}
+
+/// What a request shows; a token counts before a cookie.
+pub(crate) fn shown_by(headers: &HeaderMap) -> Option<Shown> {
+    match bearer(headers) {
+        Some(token) => Some(Shown::Token(token.to_owned())),
+        None => cookie(headers, COOKIE).map(|sid| Shown::Session(sid.to_owned())),
+    }
+}
+
+/// Whom that stands for; none for a session that is over.
+///
+/// # Errors
+/// Where it is an API key that does not hold.
+pub(crate) async fn caller_who_shows(app: &App, shown: &Shown) -> Result<Option<Arc<Caller>>, ApiError> {
+    match shown {
+        Shown::Token(token) => caller_of_token(app, token).await.map(Some),
+        Shown::Session(sid) => caller_of_session(app, sid).await,
     }
 }
 
@@ -127,15 +128,18 @@ pub(crate) async fn caller_of(app: &App, headers: &HeaderMap) -> Result<Option<A
 ///
 /// # Errors
 /// Where it does not hold.
-pub(crate) async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError> {
+async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError> {
     let (hash, now) = (TokenHash::of(token), app.engine.now());
     if app.cli_token.as_ref().is_some_and(|cli| cli.matches(&hash)) {
         return Ok(Arc::new(Caller::cli(app.company)));
     }
-    if let Some(caller) = app.known.get(&hash, now) {
-        return Ok(caller);
-    }
     let refused = || ApiError::unauthorized("the API key is not known, or has expired");
+    let since = match app.known.get(&hash, now) {
+        Ok(caller) if caller.session.is_none() => return Ok(caller),
+        // The token of a session is no API key.
+        Ok(_) => return Err(refused()),
+        Err(since) => since,
+    };
     let doc = app.engine.store().doc_by(&unique(DocKind::ApiKey, token_key(&hash))).await?.ok_or_else(refused)?;
     let key: ApiKey = doc.read()?;
     if key.expires_at.is_some_and(|at| at <= now) {
@@ -154,14 +158,15 @@ pub(crate) async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller
         session: None,
     };
     let until = now.plus(REMEMBERED).min(key.expires_at.unwrap_or(Timestamp(i64::MAX)));
-    Ok(remember(app, hash, caller, until))
+    Ok(remember(app, since, hash, caller, until))
 }
 
 async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, ApiError> {
     let (hash, now) = (TokenHash::of(sid), app.engine.now());
-    if let Some(caller) = app.known.get(&hash, now) {
-        return Ok(Some(caller));
-    }
+    let since = match app.known.get(&hash, now) {
+        Ok(caller) => return Ok(Some(caller).filter(|caller| caller.session.is_some())),
+        Err(since) => since,
+    };
     let Some(doc) = app.engine.store().doc_by(&unique(DocKind::Session, token_key(&hash))).await? else {
         return Ok(None);
     };
@@ -172,7 +177,7 @@ async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, 
     let Some(user) = user(app, doc.key.company, session.user).await? else { return Ok(None) };
     let until = now.plus(REMEMBERED).min(doc.expires_at.unwrap_or(Timestamp(i64::MAX)));
     let caller = Caller { session: Some(hash.clone()), ..caller_for(doc.key.company, &user) };
-    Ok(Some(remember(app, hash, caller, until)))
+    Ok(Some(remember(app, since, hash, caller, until)))
 }
 
 /// A person who is signed in.
@@ -187,9 +192,9 @@ pub(crate) fn caller_for(company: CompanyId, user: &User) -> Caller {
     }
 }
 
-fn remember(app: &App, hash: TokenHash, caller: Caller, until: Timestamp) -> Arc<Caller> {
+fn remember(app: &App, since: known::Since, hash: TokenHash, caller: Caller, until: Timestamp) -> Arc<Caller> {
     let caller = Arc::new(caller);
-    app.known.put(hash, caller.clone(), until);
+    app.known.put(since, hash, caller.clone(), until);
     caller
 }
 

@@ -25,6 +25,9 @@ const PREFIX: &str = "f8_";
 /// API keys of one company.
 const KEYS: usize = 10_000;
 
+/// Characters of a key's name.
+const NAME_CHARS: usize = 200;
+
 pub(super) fn routes() -> Vec<Route> {
     let who = Access::SignedIn;
     vec![
@@ -129,10 +132,16 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
     let caller = call.caller()?;
     let Json(new) = &call.body;
     let owner = caller.user.ok_or_else(|| ApiError::forbidden("an API key belongs to a person; sign in as one"))?;
-    if new.name.trim().is_empty() {
-        return Err(ApiError::invalid("name: say what the key is for"));
+    if caller.session.is_none() && !caller.may(Permission::Admin) {
+        // Else a key that leaks, or is about to expire, could make itself another.
+        return Err(ApiError::forbidden("sign in to make an API key; a key makes one only with the scope admin"));
     }
-    let scopes = new.scopes.clone().unwrap_or_else(|| caller.permissions.clone());
+    if new.name.trim().is_empty() || new.name.chars().count() > NAME_CHARS {
+        return Err(ApiError::invalid(format!("name: say what the key is for, in at most {NAME_CHARS} characters")));
+    }
+    let mut scopes = new.scopes.clone().unwrap_or_else(|| caller.permissions.clone());
+    scopes.sort_unstable();
+    scopes.dedup();
     if let Some(beyond) = scopes.iter().find(|scope| !caller.may(**scope)) {
         return Err(ApiError::forbidden(format!("scopes: you do not have {} yourself", beyond.as_str())));
     }

@@ -3,6 +3,7 @@
 use http::Method;
 use model::batch::WaitKind;
 use model::ids::{FlowId, LayerId, PlayId};
+use model::limits::EXACT_TOTAL;
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -13,7 +14,7 @@ use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
-use crate::page::Paging;
+use crate::page::{Page, Paging};
 
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Lists what waits for a person: approvals, and attempts in doubt; oldest first.";
@@ -65,27 +66,26 @@ struct Asked {
     args: Value,
 }
 
-/// Some of what waits.
-#[derive(Serialize, JsonSchema)]
-struct Inbox {
-    data: Vec<Asked>,
-    /// Which page, from 0.
-    page: u64,
-    /// Rows of a page.
-    size: u32,
-}
-
-async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Inbox>, ApiError> {
+async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Asked>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
     let kind = match call.query.kind {
         Kind::Approval => WaitKind::Approval,
         Kind::InDoubt => WaitKind::InDoubt,
     };
-    let query =
-        WaitQuery { company: call.company()?, kind, play: call.query.play_id, skip: paging.skip(), limit: paging.size };
+    let query = WaitQuery {
+        company: call.company()?,
+        kind,
+        play: call.query.play_id,
+        skip: 0,
+        // One more than is counted exactly, so that it shows where there are more.
+        limit: u32::try_from(EXACT_TOTAL + 1).unwrap_or(u32::MAX),
+    };
     let engine = &call.app.engine;
     let mut data = Vec::new();
-    for wait in engine.store().waits(&query).await? {
+    let waits = engine.store().waits(&query).await?;
+    let total = waits.len() as u64;
+    let skip = usize::try_from(paging.skip()).unwrap_or(usize::MAX);
+    for wait in waits.into_iter().skip(skip).take(paging.size as usize) {
         // It may have been answered at this very moment.
         let Some(header) = engine.store().header(wait.play).await? else { continue };
         let Some(row) = engine.layer(wait.play, wait.layer).await? else { continue };
@@ -106,5 +106,5 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Inbox>, ApiError> 
             args,
         });
     }
-    Ok(Reply::ok(Inbox { data, page: paging.page, size: paging.size }))
+    Ok(Reply::ok(paging.page_of(data, total)))
 }

@@ -8,19 +8,24 @@ use model::ids::CompanyId;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use store::DocQuery;
 use vault::{Token, TokenHash, hash_password, verify_password};
 
 use crate::access::{Access, Caller, Permission, Role};
-use crate::answer::Reply;
+use crate::answer::{Empty, Reply};
 use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
-use crate::people::{COOKIE, Session, caller_for, token_key, user, user_by_email};
+use crate::people::{COOKIE, Session, User, caller_for, token_key, user, user_by_email};
+
+/// Sessions of one company that are looked at.
+const SESSIONS: usize = 100_000;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new((Method::POST, "/auth/login"), "login", Access::Public, "Signs in; sets the cookie `sid`.", login),
+        Route::new((Method::POST, "/auth/login"), "login", Access::Public, "Signs in; sets the cookie `sid`.", login)
+            .also(429, "Too many sign-ins failed."),
         Route::new((Method::POST, "/auth/logout"), "logout", Access::SignedIn, "Signs out.", logout)
             .answers(204, "Signed out."),
         Route::new((Method::GET, "/auth/me"), "getMe", Access::SignedIn, "Who you are, and what you may do.", me),
@@ -31,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Changes your password.",
             password,
         )
-        .answers(204, "Changed; your other sessions go on."),
+        .answers(204, "Changed; your other sessions have ended."),
     ]
 }
 
@@ -84,14 +89,21 @@ async fn check(app: &App, password: String, hash: Option<String>) -> Result<bool
 
 async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, ApiError> {
     let (app, Json(login)) = (&call.app, call.body);
+    let (ip, began) = (call.request.ip.as_deref(), app.engine.now());
+    if let Some(wait) = app.lockout.wait(&login.email, ip, began) {
+        let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
+        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
+    }
     let found = user_by_email(app, &login.email).await?;
     let hash = found.as_ref().and_then(|(_, user)| user.password.clone());
     // A hash is checked even where there is none, so that the time tells nothing.
     let fits = check(app, login.password, hash).await?;
+    let now = app.engine.now();
     let Some((company, user)) = found.filter(|_| fits) else {
+        app.lockout.failed(&login.email, ip, now);
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
-    let now = app.engine.now();
+    app.lockout.succeeded(&login.email);
     let token = Token::fresh("").map_err(|error| ApiError::internal(error.to_string()))?;
     let hash = token.hash();
     let session = Session { user: user.id, created_at: now };
@@ -127,15 +139,15 @@ fn cookie(app: &App, value: &str, seconds: u64) -> String {
     format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}")
 }
 
-async fn logout(call: Call) -> Result<Reply<Value>, ApiError> {
+async fn logout(call: Call) -> Result<Empty, ApiError> {
     let caller = call.caller()?;
-    if let Some(session) = &caller.session {
+    if let (Some(session), Some(user)) = (&caller.session, caller.user) {
         let doc = DocWrite::remove(session_key(caller.company, session), Expect::Anything);
-        let audit = call.audit("auth.logout", ("user", &caller.actor.name), Value::Null, Value::Null)?;
+        let audit = call.audit("auth.logout", ("user", &user.to_string()), Value::Null, Value::Null)?;
         call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
         call.app.known.forget();
     }
-    Ok(Reply::with(http::StatusCode::NO_CONTENT, Value::Null).header(SET_COOKIE, &cookie(&call.app, "", 0)))
+    Ok(Empty(SET_COOKIE, cookie(&call.app, "", 0)))
 }
 
 async fn me(call: Call) -> Result<Reply<Me>, ApiError> {
@@ -158,17 +170,32 @@ struct NewPassword {
 async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(), ApiError> {
     let caller = call.caller()?.clone();
     let only_people = || ApiError::forbidden("only somebody who signed in with a password has one to change");
-    let id = caller.user.filter(|_| caller.session.is_some()).ok_or_else(only_people)?;
-    let mut user = user(&call.app, caller.company, id).await?.ok_or_else(only_people)?;
+    let (id, session) = caller.user.zip(caller.session.as_ref()).ok_or_else(only_people)?;
+    let key = DocKey::new(caller.company, DocKind::User, id);
+    let found = call.app.engine.store().doc(&key).await?.ok_or_else(only_people)?;
+    let mut user: User = found.read()?;
     let Json(NewPassword { current, new }) = &call.body;
+    let (ip, now) = (call.request.ip.as_deref(), call.app.engine.now());
+    if call.app.lockout.wait(&user.email, ip, now).is_some() {
+        let message = "too many passwords were wrong; try again in a few minutes";
+        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
+    }
     if !check(&call.app, current.clone(), user.password.clone()).await? {
+        call.app.lockout.failed(&user.email, ip, now);
         return Err(ApiError::forbidden("the current password is wrong"));
     }
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
-    let doc = super::users::write(caller.company, &user, Expect::Anything);
-    let audit = call.audit("user.password", ("user", &user.email), Value::Null, Value::Null)?;
-    call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    let mut docs = vec![super::users::write(caller.company, &user, Expect::Revision(found.revision))];
+    // Whoever knew the old password may be signed in with it.
+    let sessions = DocQuery::all(caller.company, DocKind::Session, SESSIONS);
+    for doc in call.app.engine.store().docs(&sessions).await? {
+        if doc.read::<Session>()?.user == id && doc.key.id != session.0 {
+            docs.push(DocWrite::remove(doc.key, Expect::Anything));
+        }
+    }
+    let audit = call.audit("user.password", ("user", &id.to_string()), Value::Null, Value::Null)?;
+    call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
     Ok(())
 }

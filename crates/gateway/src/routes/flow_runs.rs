@@ -7,7 +7,7 @@ use engine::driver::{Admit, Report};
 use http::{HeaderMap, Method, StatusCode};
 use model::ids::PlayId;
 use model::limits::{IDEMPOTENCY_KEY_CHARS, LABELS, WAIT};
-use model::play::{PlayState, Trigger};
+use model::play::{PlayHeader, PlayState, Trigger};
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::flows::ById;
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
+use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Route};
 use crate::error::ApiError;
@@ -122,8 +123,14 @@ pub(super) fn wait(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
 }
 
 fn idempotency_key(given: Option<String>, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let header = || headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let key = given.or_else(header);
+    let key = match (given, headers.get("idempotency-key")) {
+        (None, Some(header)) => {
+            // A key that was overlooked would start the play again and again.
+            let unreadable = |_| ApiError::invalid("Idempotency-Key: is not ASCII text");
+            Some(header.to_str().map_err(unreadable)?.to_owned())
+        }
+        (given, _) => given,
+    };
     match &key {
         Some(key) if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS => {
             Err(ApiError::invalid(format!("idempotencyKey: has from 1 to {IDEMPOTENCY_KEY_CHARS} characters")))
@@ -153,6 +160,19 @@ async fn run(call: Call<ById, RunQuery, Json<Wish>>) -> Result<Reply<Started>, A
         force: wish.force,
         request: call.request,
     };
-    let report = call.app.engine.admit(admit, wait).await?;
+    let mut report = call.app.engine.admit(admit, wait).await?;
+    if wait.is_some() && report.header.state.is_ended() && has_sensitive_outputs(&call.app, &report.header).await {
+        report.out = Some(call.app.engine.output_of(report.header.key).await?);
+    }
     Ok(started(report, wait.is_some()))
+}
+
+/// Whether part of what the play gave may have to be masked. Few flows have such a part, and
+/// reading the records again for the others would cost more than the play itself.
+async fn has_sensitive_outputs(app: &App, header: &PlayHeader) -> bool {
+    match app.engine.plan_for(header).await {
+        Ok(plan) => plan.layers.iter().any(|layer| !layer.work.sensitive_out.is_empty()),
+        // It cannot be told any more: the flow may be gone.
+        Err(_) => true,
+    }
 }

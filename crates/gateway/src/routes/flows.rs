@@ -1,35 +1,28 @@
-//! Flows: their drafts, versions and files.
+//! Flows: their drafts, and publishing them.
 
 use engine::flows::EditError;
 use engine::plan::Problem;
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderMap, Method, StatusCode};
 use model::doc::{Doc, DocKind};
-use model::flow::{Flow, FlowDef, FlowVersion};
-use model::ids::{FlowId, GroupId, UserId};
+use model::flow::{Flow, FlowDef};
+use model::ids::{FlowId, GroupId};
 use model::time::Timestamp;
-use model::value::{Value, from_value, to_value};
+use model::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use store::DocQuery;
 
+use super::flow_files::definition;
 use crate::access::{Access, Permission};
-use crate::answer::{Bytes, Reply};
-use crate::body::{Document, FromBody, Json};
+use crate::answer::Reply;
+use crate::body::{FromBody, Json};
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
 
 /// Flows of one company that lists look at.
 pub(super) const FLOWS: usize = 10_000;
-
-/// What a flow file says it is.
-const API_VERSION: &str = "flow8/v1";
-const KIND: &str = "Flow";
-
-/// What flow8 adds to a definition when it shows a flow; taken back with it, these count for nothing.
-const SHOWN_ONLY: [&str; 8] =
-    ["id", "revision", "publishedRevision", "version", "published", "createdAt", "updatedAt", "problems"];
 
 pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
@@ -63,29 +56,6 @@ pub(super) fn routes() -> Vec<Route> {
             publish,
         )
         .also(422, "It is not sound; `details.problems` says why."),
-        Route::new(
-            (Method::GET, "/flows/{id}/versions"),
-            "listFlowVersions",
-            view,
-            "Lists a flow's versions, newest first.",
-            versions,
-        ),
-        Route::new(
-            (Method::POST, "/flows/{id}/rollback"),
-            "rollBackFlow",
-            edit,
-            "Makes a new version of an older one.",
-            roll_back,
-        ),
-        Route::new((Method::GET, "/flows/{id}/export"), "exportFlow", view, "Gives the draft as a YAML file.", export),
-        Route::new(
-            (Method::POST, "/flows/import"),
-            "importFlow",
-            edit,
-            "Makes a flow of a file, or replaces the one of that permanent id.",
-            import,
-        )
-        .also(201, "A new flow."),
     ]
 }
 
@@ -184,25 +154,6 @@ impl FromBody for Definition {
     }
 }
 
-/// The definition in a document.
-fn definition(value: &Value) -> Result<FlowDef, ApiError> {
-    let Some(map) = value.as_map() else {
-        return Err(ApiError::invalid(format!("a flow is an object, not a {}", value.type_name())));
-    };
-    for (key, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
-        match map.get(key) {
-            Some(found) if found.as_str() != Some(expected) => {
-                return Err(ApiError::invalid(format!("{key}: is {expected:?}, not {}", found.to_json())));
-            }
-            _ => {}
-        }
-    }
-    let keep = |key: &str| !SHOWN_ONLY.contains(&key) && key != "apiVersion" && key != "kind";
-    let kept: model::Map =
-        map.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
-    Ok(from_value(&kept.into())?)
-}
-
 /// Which flow: its id or its permanent id.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ById {
@@ -281,7 +232,7 @@ pub(super) async fn found<Q, B>(call: &Call<ById, Q, B>) -> Result<Flow, ApiErro
     Ok(flow)
 }
 
-fn reply(status: StatusCode, view: FlowView) -> Reply<FlowView> {
+pub(super) fn reply(status: StatusCode, view: FlowView) -> Reply<FlowView> {
     let tag = format!("\"{}\"", view.revision);
     Reply::with(status, view).header(ETAG, &tag)
 }
@@ -337,77 +288,4 @@ async fn remove(call: Call<ById>) -> Result<(), ApiError> {
 async fn publish(call: Call<ById>) -> Result<Reply<FlowView>, ApiError> {
     let published = call.app.engine.publish_flow(&call.edit()?, &call.path.id).await?;
     Ok(reply(StatusCode::OK, FlowView::of(published.flow, None)))
-}
-
-/// A version of a flow.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct VersionView {
-    version: u32,
-    /// The digest of what runs.
-    digest: String,
-    published_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_by: Option<UserId>,
-    /// Whether it is the one that runs.
-    current: bool,
-}
-
-async fn versions(call: Call<ById>) -> Result<Reply<Page<VersionView>>, ApiError> {
-    let flow = found(&call).await?;
-    let versions = call.app.engine.versions(call.company()?, flow.id).await?;
-    let view = |version: FlowVersion| VersionView {
-        version: version.version,
-        digest: version.definition.to_string(),
-        published_at: version.published_at,
-        published_by: version.published_by,
-        current: flow.version == Some(version.version),
-    };
-    let rows: Vec<VersionView> = versions.into_iter().rev().map(view).collect();
-    let total = rows.len() as u64;
-    Ok(Reply::ok(Page { data: rows, total, total_is_estimate: false, page: 0, size: u32::MAX, pages: 1 }))
-}
-
-/// Which version to go back to.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RollBack {
-    version: u32,
-}
-
-async fn roll_back(call: Call<ById, Nothing, Json<RollBack>>) -> Result<Reply<FlowView>, ApiError> {
-    let published = call.app.engine.roll_back_flow(&call.edit()?, &call.path.id, call.body.0.version).await?;
-    Ok(reply(StatusCode::OK, FlowView::of(published.flow, None)))
-}
-
-async fn export(call: Call<ById>) -> Result<Bytes, ApiError> {
-    let flow = found(&call).await?;
-    let file_name = format!("{}.yaml", flow.permanent_id);
-    let def = to_value(&flow.draft)?;
-    let head = [("apiVersion", Value::from(API_VERSION)), ("kind", KIND.into())];
-    let head = head.into_iter().map(|(key, value)| (key.into(), value));
-    let body = def.as_map().into_iter().flat_map(|map| map.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let whole: model::Map = head.chain(body).collect();
-    let text = yaml::write(&whole.into());
-    Ok(Bytes { media: "application/yaml", bytes: text.into(), file_name: Some(file_name) })
-}
-
-async fn import(call: Call<Nothing, EditQuery, Document>) -> Result<Reply<FlowView>, ApiError> {
-    let def = definition(&call.body.0)?;
-    let (engine, edit) = (&call.app.engine, call.edit()?);
-    let existing = match &def.permanent_id {
-        Some(slug) => engine.flow(edit.company, slug).await?,
-        None => None,
-    };
-    let (status, flow) = match existing {
-        Some((flow, _)) if flow.draft == def && flow.published_revision == Some(flow.revision) => {
-            return Ok(reply(StatusCode::OK, FlowView::of(flow, None)));
-        }
-        Some((flow, _)) => {
-            (StatusCode::OK, engine.edit_flow(&edit, &flow.id.to_string(), None, |_| Ok(def.clone())).await?)
-        }
-        None => (StatusCode::CREATED, engine.create_flow(&edit, def).await?),
-    };
-    let view = publish_if_sound(&call, flow, call.query.draft).await?;
-    Ok(reply(status, view))
 }

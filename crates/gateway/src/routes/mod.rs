@@ -7,12 +7,16 @@ mod auth;
 mod events;
 mod expressions;
 mod files;
+mod flow_files;
 mod flow_layers;
 mod flow_runs;
+mod flow_trials;
+mod flow_versions;
 mod flows;
 mod groups;
 mod kv;
 mod modules;
+mod play_bulk;
 mod play_commands;
 mod plays;
 mod secrets;
@@ -30,12 +34,16 @@ pub(crate) fn all() -> Vec<Route> {
         events::routes(),
         expressions::routes(),
         files::routes(),
+        flow_files::routes(),
         flow_layers::routes(),
         flow_runs::routes(),
+        flow_trials::routes(),
+        flow_versions::routes(),
         flows::routes(),
         groups::routes(),
         kv::routes(),
         modules::routes(),
+        play_bulk::routes(),
         play_commands::routes(),
         plays::routes(),
         secrets::routes(),

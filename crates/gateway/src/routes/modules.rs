@@ -40,11 +40,14 @@ struct ModuleView {
     example: Value,
 }
 
-/// All modules.
+/// All modules, on one page.
 #[derive(Serialize, JsonSchema)]
 struct Catalogue {
     data: Vec<ModuleView>,
     total: usize,
+    page: u32,
+    size: usize,
+    pages: u32,
 }
 
 fn view(module: &Arc<Module>) -> Result<ModuleView, ApiError> {
@@ -62,7 +65,7 @@ fn view(module: &Arc<Module>) -> Result<ModuleView, ApiError> {
 
 async fn list(call: Call) -> Result<Reply<Catalogue>, ApiError> {
     let data: Vec<ModuleView> = call.app.engine.modules().iter().map(view).collect::<Result<_, _>>()?;
-    Ok(Reply::ok(Catalogue { total: data.len(), data }))
+    Ok(Reply::ok(Catalogue { total: data.len(), page: 0, size: data.len(), pages: 1, data }))
 }
 
 /// Which module.

@@ -61,7 +61,8 @@ pub(super) fn routes() -> Vec<Route> {
             view,
             "Gives a flowlet's output whole, as JSON.",
             out,
-        ),
+        )
+        .gives("application/json"),
         Route::new((Method::GET, "/plays/{id}/log"), "getPlayLog", view, "Gives the play's own log.", log),
     ]
 }

@@ -6,7 +6,7 @@ use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::value::Value;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::DocQuery;
 
 use crate::access::{Access, Permission};
@@ -14,6 +14,7 @@ use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::page::{Page, Paging};
 
 /// Secrets of one company.
 const SECRETS: usize = 10_000;
@@ -36,10 +37,14 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The names of secrets.
-#[derive(Serialize, JsonSchema)]
-struct Names {
-    data: Vec<String>,
+/// Which page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Which page, from 0.
+    page: Option<u64>,
+    /// Rows of a page, at most 100.
+    size: Option<u32>,
 }
 
 /// Which secret.
@@ -55,9 +60,10 @@ struct NewSecret {
     value: Value,
 }
 
-async fn list(call: Call) -> Result<Reply<Names>, ApiError> {
+async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<String>>, ApiError> {
+    let paging = Paging::new(call.query.page, call.query.size)?;
     let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::Secret, SECRETS)).await?;
-    Ok(Reply::ok(Names { data: docs.into_iter().map(|doc| doc.key.id).collect() }))
+    Ok(Reply::ok(paging.cut(docs.into_iter().map(|doc| doc.key.id).collect())))
 }
 
 async fn set(call: Call<ByName, Nothing, Json<NewSecret>>) -> Result<(), ApiError> {

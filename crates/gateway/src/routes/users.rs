@@ -94,14 +94,15 @@ pub(super) fn write(company: CompanyId, user: &User, expect: Expect) -> DocWrite
         .unique(CompanyId::INSTALLATION, email_key(&user.email))
 }
 
-async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<User>, ApiError> {
+/// The people of the company, each with the revision they stand at.
+async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<(User, u64)>, ApiError> {
     let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, USERS)).await?;
-    Ok(docs.iter().map(model::doc::Doc::read).collect::<Result<_, _>>()?)
+    docs.iter().map(|doc| Ok((doc.read()?, doc.revision))).collect()
 }
 
 async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<UserView>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
-    let users = all(&call).await?.into_iter().map(UserView::from).collect();
+    let users = all(&call).await?.into_iter().map(|(user, _)| UserView::from(user)).collect();
     Ok(Reply::ok(paging.cut(users)))
 }
 
@@ -114,23 +115,35 @@ fn shown(user: &User) -> Value {
     ])
 }
 
+fn checked_name(name: &str) -> Result<&str, ApiError> {
+    if name.chars().count() > NAME_CHARS {
+        return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
+    }
+    Ok(name.trim())
+}
+
+fn checked_roles(roles: &[Role]) -> Result<Vec<Role>, ApiError> {
+    if roles.is_empty() {
+        return Err(ApiError::invalid("roles: give at least one"));
+    }
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    Ok(roles)
+}
+
 async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<UserView>, ApiError> {
     let Json(new) = &call.body;
     let email = new.email.trim();
     if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
         return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
     }
-    if new.name.chars().count() > NAME_CHARS {
-        return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
-    }
-    if new.roles.is_empty() {
-        return Err(ApiError::invalid("roles: give at least one"));
-    }
+    let name = checked_name(&new.name)?;
     let user = User {
         id: UserId(call.app.engine.new_id()),
         email: email.to_owned(),
-        name: if new.name.is_empty() { email.to_owned() } else { new.name.clone() },
-        roles: new.roles.clone(),
+        name: if name.is_empty() { email.to_owned() } else { name.to_owned() },
+        roles: checked_roles(&new.roles)?,
         password: Some(super::auth::hash(&call.app, new.password.clone()).await?),
         must_change_password: false,
         created_at: call.app.engine.now(),
@@ -149,18 +162,18 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Use
 async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserView>, ApiError> {
     let (id, Json(changes)) = (call.path.id, &call.body);
     let users = all(&call).await?;
-    let mut user = users.iter().find(|user| user.id == id).cloned().ok_or_else(|| unknown(id))?;
+    let (mut user, revision) = users.iter().find(|(user, _)| user.id == id).cloned().ok_or_else(|| unknown(id))?;
     let before = shown(&user);
     if let Some(name) = &changes.name {
-        user.name.clone_from(name);
+        user.name = checked_name(name)?.to_owned();
     }
     if let Some(roles) = &changes.roles {
-        user.roles.clone_from(roles);
+        user.roles = checked_roles(roles)?;
     }
-    keep_an_owner(&users, id, &user.roles)?;
+    let guard = keep_an_owner(call.company()?, &users, id, &user.roles)?;
     let audit = call.audit("user.update", ("user", &id.to_string()), before, shown(&user))?;
-    let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Anything)], audit);
-    call.app.engine.store().commit(batch).await?;
+    let docs = [write(call.company()?, &user, Expect::Revision(revision))].into_iter().chain(guard).collect();
+    call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
     Ok(Reply::ok(user.into()))
 }
@@ -168,11 +181,12 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
 async fn remove(call: Call<ById>) -> Result<(), ApiError> {
     let id = call.path.id;
     let users = all(&call).await?;
-    let user = users.iter().find(|user| user.id == id).ok_or_else(|| unknown(id))?;
-    keep_an_owner(&users, id, &[])?;
+    let (user, revision) = users.iter().find(|(user, _)| user.id == id).ok_or_else(|| unknown(id))?;
+    let guard = keep_an_owner(call.company()?, &users, id, &[])?;
     let key = DocKey::new(call.company()?, DocKind::User, id);
     let audit = call.audit("user.delete", ("user", &id.to_string()), shown(user), Value::Null)?;
-    call.app.engine.store().commit(Batch::of_docs(vec![DocWrite::remove(key, Expect::Anything)], audit)).await?;
+    let docs = [DocWrite::remove(key, Expect::Revision(*revision))].into_iter().chain(guard).collect();
+    call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
     Ok(())
 }
@@ -181,11 +195,21 @@ fn unknown(id: UserId) -> ApiError {
     ApiError::not_found("USER_NOT_FOUND", format!("there is no user {id}"))
 }
 
-/// Without an owner nobody could let anybody in again.
-fn keep_an_owner(users: &[User], changed: UserId, roles: &[Role]) -> Result<(), ApiError> {
-    let others = users.iter().filter(|user| user.id != changed).any(|user| user.roles.contains(&Role::Owner));
-    if others || roles.contains(&Role::Owner) {
-        return Ok(());
+/// Without an owner nobody could let anybody in again. What is returned makes sure that the
+/// other owner is still one when the change is made.
+fn keep_an_owner(
+    company: CompanyId,
+    users: &[(User, u64)],
+    changed: UserId,
+    roles: &[Role],
+) -> Result<Option<DocWrite>, ApiError> {
+    let is_owner = |user: &User| user.roles.contains(&Role::Owner);
+    let was_owner = users.iter().any(|(user, _)| user.id == changed && is_owner(user));
+    if !was_owner || roles.contains(&Role::Owner) {
+        return Ok(None);
     }
-    Err(ApiError::conflict("LAST_OWNER", "this is the last owner; make somebody else an owner first"))
+    match users.iter().find(|(user, _)| user.id != changed && is_owner(user)) {
+        Some((other, revision)) => Ok(Some(write(company, other, Expect::Revision(*revision)))),
+        None => Err(ApiError::conflict("LAST_OWNER", "this is the last owner; make somebody else an owner first")),
+    }
 }

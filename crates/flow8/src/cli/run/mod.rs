@@ -1,5 +1,7 @@
 //! `flow8 run`: runs a flow and shows what each flowlet does, as it happens.
 
+mod need;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -7,8 +9,10 @@ use std::time::Duration;
 use http::Method;
 use model::Value;
 
-use super::plays::{line, text};
-use super::{Answer, CommandError, Exit, Session, SettingFlags};
+use need::{Need, approve};
+
+use crate::cli::plays::{line, text};
+use crate::cli::{Answer, CommandError, Exit, Session, SettingFlags};
 use crate::client::{Api, Sent, encoded};
 use crate::installation::Keep;
 
@@ -31,7 +35,7 @@ pub(super) struct Run {
     /// Run the draft, and run it even where the flow is disabled
     #[arg(long)]
     force: bool,
-    /// Do not wait for the end
+    /// Do not wait for the end: the server, or the next one on this folder, goes on with it
     #[arg(long)]
     detach: bool,
     /// Approve whatever waits for approval; for trying a file out
@@ -53,19 +57,22 @@ const PAGE: usize = 100;
 
 impl Run {
     pub(super) fn run(&self, session: &mut Session<'_, '_>) -> Answer {
+        if is_file(&self.flow) && self.detach {
+            return Err(CommandError::usage("--detach: the play of a file ends with this process; import the file first"));
+        }
         if !is_file(&self.flow) {
-            return super::with_api(session, async |session, api| self.start(session, api, &self.flow).await);
+            return crate::cli::with_api(session, async |session, api| self.start(session, api, &self.flow).await);
         }
         let text =
             fs::read_to_string(&self.flow).map_err(|error| CommandError::usage(format!("{}: {error}", self.flow)))?;
         let config = session.config(&self.settings)?.config;
-        super::runtime(config.server.worker_threads)?.block_on(async {
+        crate::cli::runtime(config.server.worker_threads)?.block_on(async {
             let api = Api::within(&config, Keep::InMemory)
                 .await
                 .map_err(|error| CommandError { exit: Exit::Unreachable, message: error.to_string() })?;
             let flow = self.load(&api, text).await?;
             let answer = self.start(session, &api, &flow).await;
-            api.close(super::REST).await;
+            api.close(crate::cli::REST).await;
             answer
         })
     }
@@ -90,7 +97,7 @@ impl Run {
         wish.extend(self.idempotency_key.clone().map(|key| ("idempotencyKey", key.into())));
         let started = api.post(&format!("/flows/{}/run", encoded(flow)), Value::map(wish)).await?;
         let id = text(&started, "playId");
-        if self.detach && !api.is_local() {
+        if self.detach {
             if session.globals.json {
                 session.console.json(&started)?;
             } else {
@@ -101,39 +108,39 @@ impl Run {
         if !session.globals.json {
             writeln!(session.console.err, "play {id}")?;
         }
-        let play = self.follow(session, api, &id).await?;
-        self.tell(session, &play)
+        let (play, need) = self.follow(session, api, &id).await?;
+        self.tell(session, &play, need)
     }
 
-    /// Shows what the play does until it ends, or waits for somebody.
-    async fn follow(&self, session: &mut Session<'_, '_>, api: &Api, id: &str) -> Result<Value, CommandError> {
+    /// Shows what the play does until it ends, or waits for somebody; then says for what.
+    async fn follow(
+        &self,
+        session: &mut Session<'_, '_>,
+        api: &Api,
+        id: &str,
+    ) -> Result<(Value, Option<Need>), CommandError> {
         let mut shown = Shown::default();
         loop {
             let play = api.get(&format!("/plays/{id}")).await?;
             if !session.globals.json {
                 shown.more(session, api, id).await?;
             }
-            match text(&play, "state").as_str() {
-                "DONE" | "FAIL" | "SKIP" | "FILTERED" | "CANCELED" => return Ok(play),
-                "ON_HOLD" => return Ok(play),
-                "WAIT" if self.yes => self.approve(api, id).await?,
-                "WAIT" if needs_somebody(api, id, &play).await? => return Ok(play),
-                _ => {}
+            let state = text(&play, "state");
+            if matches!(state.as_str(), "DONE" | "FAIL" | "SKIP" | "FILTERED" | "CANCELED" | "ON_HOLD") {
+                return Ok((play, None));
+            }
+            if state == "WAIT" {
+                match Need::of(api, id).await? {
+                    Some(Need::Approval { play: of, layer }) if self.yes => approve(api, &of, &layer).await?,
+                    Some(need) => return Ok((play, Some(need))),
+                    None => {}
+                }
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    async fn approve(&self, api: &Api, id: &str) -> Result<(), CommandError> {
-        let inbox = api.get(&format!("/approvals?playId={id}")).await?;
-        for asked in inbox.get("data").and_then(Value::as_list).unwrap_or_default() {
-            let decision = Value::map([("layerId", text(asked, "layerId").as_str()), ("decision", "approved")]);
-            api.post(&format!("/plays/{id}/approve"), decision).await?;
-        }
-        Ok(())
-    }
-
-    fn tell(&self, session: &mut Session<'_, '_>, play: &Value) -> Answer {
+    fn tell(&self, session: &mut Session<'_, '_>, play: &Value, need: Option<Need>) -> Answer {
         let state = text(play, "state");
         let exit = match state.as_str() {
             "DONE" | "SKIP" | "FILTERED" => Exit::Ok,
@@ -150,36 +157,22 @@ impl Run {
                 let why = play.get("error").map(|error| text(error, "message")).unwrap_or_default();
                 writeln!(err, "{} {}: {why}", paint.bad("FAIL"), text(play, "failedRef"))?;
             }
-            "WAIT" | "ON_HOLD" => {
-                writeln!(
-                    err,
-                    "{} for somebody: see GET /api/approvals, or `flow8 plays show {}`",
-                    paint.doubtful(&state),
-                    text(play, "id")
-                )?;
+            "ON_HOLD" => {
+                let resume = format!("POST /api/plays/{}/resume", text(play, "id"));
+                writeln!(err, "{} until somebody resumes it: {resume}", paint.doubtful(&state))?;
             }
-            other => writeln!(err, "{} in {}", paint.strong(other), super::plays::took(play))?,
+            "WAIT" => {
+                let what = need.map(|need| need.told(is_file(&self.flow))).unwrap_or_default();
+                writeln!(err, "{} for {what}", paint.doubtful(&state))?;
+            }
+            other => writeln!(err, "{} in {}", paint.strong(other), crate::cli::plays::took(play))?,
         }
-        if let Some(out) = play.get("out") {
+        // A play that did not end well may have given something all the same; most gave nothing.
+        if let Some(out) = play.get("out").filter(|out| exit == Exit::Ok || **out != Value::Null) {
             session.console.json(out)?;
         }
         Ok(exit)
     }
-}
-
-/// Whether a play waits for a person or an event. A timer goes off by itself.
-async fn needs_somebody(api: &Api, id: &str, play: &Value) -> Result<bool, CommandError> {
-    for kind in ["approval", "inDoubt"] {
-        let inbox = api.get(&format!("/approvals?kind={kind}&playId={id}")).await?;
-        if inbox.get("data").and_then(Value::as_list).is_some_and(|asked| !asked.is_empty()) {
-            return Ok(true);
-        }
-    }
-    // What waits for an event may give up by itself, but not soon.
-    let waiting = api.get(&format!("/plays/{id}/layers?state=WAIT")).await?;
-    let rows = waiting.get("data").and_then(Value::as_list).unwrap_or_default();
-    let is_event = |row: &Value| row.get("waitsFor").is_some() && text(row, "appId") == "wait-event";
-    Ok(play.get("due").is_none() || rows.iter().any(is_event))
 }
 
 /// Whether a word names a file rather than a flow: a flow's names have no dot and no slash.

@@ -1,0 +1,155 @@
+//! One WebSocket: it is told what happens until it goes, falls silent, or may listen no longer.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use model::ids::CompanyId;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::tell::Teller;
+use crate::access::Permission;
+use crate::app::App;
+use crate::people::{Shown, caller_who_shows};
+
+/// How often a ping goes out, and the client's right to listen is looked at again.
+const PING: Duration = Duration::from_secs(15);
+
+/// How long a pong may be missing, and how long the client may take to read a message.
+const PONG: Duration = Duration::from_secs(30);
+
+/// How far back what was missed is told.
+const MEMORY: Duration = Duration::from_secs(3600);
+
+/// Commits that are read in one go.
+const CHUNKS: usize = 64;
+
+/// Who listens.
+pub(super) struct Client {
+    pub(super) shown: Shown,
+    pub(super) company: CompanyId,
+}
+
+/// The client is gone, or has to go; with a reason where it can still hear one.
+struct Gone(Option<(u16, &'static str)>);
+
+/// Sends what happens until the client is gone.
+pub(super) async fn follow(app: &App, client: Client, since: Option<u64>, mut socket: WebSocket) {
+    let Err(Gone(reason)) = tell(app, &client, since, &mut socket).await;
+    if let Some((code, reason)) = reason {
+        let goodbye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        // It may be gone already.
+        let _ = timeout(PONG, socket.send(goodbye)).await;
+    }
+}
+
+async fn tell(
+    app: &App,
+    client: &Client,
+    since: Option<u64>,
+    socket: &mut WebSocket,
+) -> Result<std::convert::Infallible, Gone> {
+    let mut feed = app.engine.feed();
+    let end = *feed.borrow_and_update();
+    let mut at = since.unwrap_or(end);
+    if is_beyond_memory(app, client, at, end).await? {
+        // The client must look at everything anew.
+        send(socket, Message::text(format!("{{\"type\":\"resync\",\"seq\":{end}}}"))).await?;
+        at = end;
+    }
+    let mut stopping = app.stopping.subscribe();
+    let mut teller = Teller::new(app.engine.clone());
+    let mut ping = interval_at(Instant::now() + PING, PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    // Whether there may be more to read at once.
+    let mut is_behind = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut stopping) => {
+                return Err(Gone(Some((close_code::AWAY, "flow8 is shutting down"))));
+            }
+            message = socket.recv() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone(None)),
+                Some(Ok(_)) => heard = Instant::now(),
+            },
+            _ = ping.tick() => {
+                if heard.elapsed() >= PONG {
+                    return Err(Gone(None));
+                }
+                if !may_still_listen(app, client).await {
+                    return Err(Gone(Some((close_code::POLICY, "the session or API key has ended"))));
+                }
+                send(socket, Message::Ping(bytes::Bytes::new())).await?;
+            }
+            () = std::future::ready(()), if is_behind => {
+                let next = send_from(app, client, &mut teller, socket, at).await?;
+                is_behind = next > at;
+                at = next;
+            }
+            changed = feed.changed() => match changed {
+                Ok(()) => is_behind = true,
+                Err(_) => return Err(Gone(None)),
+            },
+        }
+    }
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // The switch is part of the app: it is never gone while somebody listens.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// Whether what was missed since a place cannot all be told: the place was never given out, or
+/// what came next is too old.
+async fn is_beyond_memory(app: &App, client: &Client, at: u64, end: u64) -> Result<bool, Gone> {
+    if at >= end {
+        return Ok(at > end);
+    }
+    let next = app.engine.store().feed(Some(client.company), at, 1).await.map_err(unreadable)?;
+    let oldest =
+        next.first().and_then(|chunk| engine::history::entries(&chunk.chunk).ok()?.first().map(|entry| entry.at));
+    Ok(oldest.is_some_and(|oldest| app.engine.now().since(oldest) > MEMORY))
+}
+
+/// A session may have ended, an API key may have been revoked, a role taken away.
+async fn may_still_listen(app: &App, client: &Client) -> bool {
+    match caller_who_shows(app, &client.shown).await {
+        Ok(caller) => caller.is_some_and(|caller| caller.may(Permission::PlaysView)),
+        // A store that does not answer says nothing about the key.
+        Err(error) => error.status.is_server_error(),
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Gone> {
+    match timeout(PONG, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        // Gone, or too slow to be told.
+        Ok(Err(_)) | Err(_) => Err(Gone(None)),
+    }
+}
+
+fn unreadable(error: store::StoreError) -> Gone {
+    tracing::warn!(%error, "events cannot be read");
+    Gone(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
+}
+
+/// Sends what comes after a place; says where that ends.
+async fn send_from(
+    app: &App,
+    client: &Client,
+    teller: &mut Teller,
+    socket: &mut WebSocket,
+    after: u64,
+) -> Result<u64, Gone> {
+    let chunks = app.engine.store().feed(Some(client.company), after, CHUNKS).await.map_err(unreadable)?;
+    let mut at = after;
+    for chunk in chunks {
+        at = chunk.feed;
+        for event in teller.tell(&chunk).await {
+            send(socket, Message::text(event.to_json())).await?;
+        }
+    }
+    Ok(at)
+}

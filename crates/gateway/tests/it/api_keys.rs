@@ -1,0 +1,89 @@
+//! API keys: shown once, stored as a hash, never more than their owner.
+
+use std::time::Duration;
+
+use model::doc::DocKind;
+use serde_json::json;
+use store::DocQuery;
+
+use crate::stage::{EMAIL, PASSWORD, Stage, echo};
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_stored_as_a_hash() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    let new = json!({"name": "builds", "scopes": ["flows:view"]});
+    let made = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(new).gives(201).await;
+    let key = made["key"].as_str().expect("a key");
+    assert!(key.starts_with("f8_") && key.len() > 40, "{key}");
+    let listed = stage.ask("GET /api/auth/api-keys").cookie(&sid).gives(200).await;
+    assert_eq!((listed["total"].as_u64(), &listed["data"][0]["name"]), (Some(1), &json!("builds")));
+    assert!(!listed.to_string().contains(key));
+    let docs = stage.engine.store().docs(&DocQuery::all(stage.company, DocKind::ApiKey, 10)).await.expect("reads");
+    assert!(docs.iter().all(|doc| !String::from_utf8_lossy(&doc.body).contains(key)));
+    let audit = stage.ask("GET /api/audit?action=apiKey.create").gives(200).await;
+    assert!(audit["total"] == 1 && !audit.to_string().contains(key), "{audit}");
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say_and_ends_at_once_when_it_is_revoked() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    let new = json!({"name": "look", "scopes": ["flows:view"]});
+    let made = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(new).gives(201).await;
+    let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
+    stage.ask("GET /api/flows").bearer(key).gives(200).await;
+    let message = stage.ask("POST /api/flows").bearer(key).json(echo()).refused(403, "FORBIDDEN").await;
+    assert_eq!(message, "this needs the permission flows:edit");
+    // It cannot make itself another, least of all one that may do more.
+    let more = json!({"name": "more", "scopes": ["flows:view"]});
+    stage.ask("POST /api/auth/api-keys").bearer(key).json(more).refused(403, "FORBIDDEN").await;
+    let me = stage.ask("GET /api/auth/me").bearer(key).gives(200).await;
+    assert_eq!((&me["name"], &me["permissions"]), (&json!("look"), &json!(["flows:view"])));
+    // A cookie is no place for it.
+    stage.ask("GET /api/flows").cookie(key).refused(401, "UNAUTHORIZED").await;
+
+    stage.ask(&format!("DELETE /api/auth/api-keys/{id}")).cookie(&sid).gives(204).await;
+    stage.ask("GET /api/flows").bearer(key).refused(401, "UNAUTHORIZED").await;
+    stage.ask(&format!("DELETE /api/auth/api-keys/{id}")).cookie(&sid).refused(404, "API_KEY_NOT_FOUND").await;
+}
+
+#[tokio::test]
+async fn nobody_gives_a_key_more_than_they_have() {
+    let stage = Stage::new().await;
+    let sid = stage.person("bob", &["operator"]).await;
+    let make = |body| stage.ask("POST /api/auth/api-keys").cookie(&sid).json(body);
+    make(json!({"name": "x", "scopes": ["admin"]})).refused(403, "FORBIDDEN").await;
+    make(json!({"name": " "})).refused(400, "VALIDATION_ERROR").await;
+    let bad = make(json!({"name": "x", "scopes": ["fly"]})).refused(400, "VALIDATION_ERROR").await;
+    assert!(bad.contains("scopes[0]"), "{bad}");
+    make(json!({"name": "x", "expiresAt": "2020-01-01T00:00:00Z"})).refused(400, "VALIDATION_ERROR").await;
+    let made = make(json!({"name": "x"})).gives(201).await;
+    assert_eq!(made["scopes"], json!(["flows:run", "flows:view", "plays:control", "plays:view"]));
+    // Somebody else's key is none of his business, and goes with its owner.
+    let others = stage.ask("GET /api/auth/api-keys").cookie(&sid).gives(200).await;
+    assert_eq!(others["total"], 1);
+    let key = made["key"].as_str().expect("a key");
+    stage.ask("GET /api/flows").bearer(key).gives(200).await;
+    let bob = made["ownerId"].as_str().expect("an owner");
+    stage.ask(&format!("PUT /api/users/{bob}")).json(json!({"roles": ["approver"]})).gives(200).await;
+    let me = stage.ask("GET /api/auth/me").bearer(key).gives(200).await;
+    assert_eq!(me["permissions"], json!(["flows:view", "plays:view"]));
+    stage.ask(&format!("DELETE /api/users/{bob}")).gives(204).await;
+    stage.ask("GET /api/flows").bearer(key).refused(401, "UNAUTHORIZED").await;
+    stage.ask("GET /api/flows").cookie(&sid).refused(401, "UNAUTHORIZED").await;
+}
+
+#[tokio::test]
+async fn a_key_expires() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    let until = stage.engine.now().plus(Duration::from_secs(60)).to_string();
+    let new = json!({"name": "short", "expiresAt": until});
+    let made = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(new).gives(201).await;
+    let key = made["key"].as_str().expect("a key");
+    stage.world.pass(Duration::from_secs(57));
+    stage.ask("GET /api/flows").bearer(key).gives(200).await;
+    stage.world.pass(Duration::from_secs(4));
+    stage.ask("GET /api/flows").bearer(key).refused(401, "UNAUTHORIZED").await;
+}

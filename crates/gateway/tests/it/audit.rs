@@ -1,0 +1,50 @@
+//! The audit log.
+
+use serde_json::json;
+
+use crate::stage::{EMAIL, PASSWORD, Stage, echo};
+
+#[tokio::test]
+async fn every_change_has_a_row_that_says_who_what_and_from_where() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    stage.ask("POST /api/flows").cookie(&sid).header("x-request-id", "req-1").json(echo()).gives(201).await;
+    let mut changed = echo();
+    changed["category"] = json!("Finance");
+    stage
+        .ask("PUT /api/flows/echo?draft=true")
+        .cookie(&sid)
+        .header("x-request-id", "req-2")
+        .json(changed)
+        .gives(200)
+        .await;
+    let rows = stage.ask("GET /api/audit?entity=flow").gives(200).await;
+    let actions: Vec<&str> =
+        rows["data"].as_array().expect("rows").iter().map(|row| row["action"].as_str().expect("a word")).collect();
+    assert_eq!(actions, ["flow.update", "flow.publish", "flow.create"], "newest first");
+    let update = &rows["data"][0];
+    assert_eq!((&update["actor"]["name"], &update["actor"]["kind"]), (&json!(EMAIL), &json!("user")));
+    assert_eq!((&update["requestId"], &update["ip"]), (&json!("req-2"), &json!("127.0.0.1")));
+    assert_eq!((update["before"].get("category"), &update["after"]["draft"]["category"]), (None, &json!("Finance")));
+    let create = &rows["data"][2];
+    assert_eq!((create.get("before"), &create["after"]["name"]), (None, &json!("Echo")));
+    assert_eq!(create["requestId"], "req-1");
+    let id = create["entityId"].as_str().expect("an id");
+    assert_eq!(stage.ask(&format!("GET /api/audit?entityId={id}&action=flow.create")).gives(200).await["total"], 1);
+    let login = stage.ask("GET /api/audit?action=auth.login").gives(200).await;
+    assert_eq!((&login["total"], &login["data"][0]["entity"]), (&json!(1), &json!("user")));
+    stage.ask("POST /api/flows/echo/run?wait=60").cookie(&sid).json(json!({})).gives(200).await;
+    let run = stage.ask("GET /api/audit?entity=play").gives(200).await;
+    assert_eq!((&run["total"], &run["data"][0]["actor"]["name"]), (&json!(1), &json!(EMAIL)));
+}
+
+#[tokio::test]
+async fn an_api_key_acts_in_its_own_name() {
+    let stage = Stage::new().await;
+    let key = stage.key(&["flows:edit"]).await;
+    stage.ask("POST /api/flows").bearer(&key).json(echo()).gives(201).await;
+    let rows = stage.ask("GET /api/audit?action=flow.create").gives(200).await;
+    let actor = &rows["data"][0]["actor"];
+    assert_eq!((&actor["kind"], &actor["name"]), (&json!("apiKey"), &json!("test")));
+    assert!(actor["user"].is_string(), "and names its owner");
+}

@@ -1,0 +1,22 @@
+//! The gateway as clients see it: over a real connection, with a real engine behind it.
+
+mod api_keys;
+mod approvals;
+mod audit;
+mod client;
+mod commands;
+mod connections;
+mod document;
+mod events;
+mod flow_files;
+mod flow_versions;
+mod flows;
+mod kept;
+mod plays;
+mod runs;
+mod sign_in;
+mod stage;
+mod trial;
+mod users;
+mod walk;
+mod world;

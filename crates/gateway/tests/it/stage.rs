@@ -1,0 +1,237 @@
+//! The stage: an engine on the in-memory store, the gateway before it, people who use it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::world::{Ids, World as _};
+use engine::{Engine, Parts as EngineParts, Settings as EngineSettings};
+use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve};
+use model::batch::Batch;
+use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
+use model::ids::CompanyId;
+use sdk::Registry;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use store::memory::MemoryStore;
+use store::{DocQuery, Store};
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, watch};
+use vault::{KeyRing, MasterKey, Token};
+
+use crate::client::Ask;
+use crate::world::{Files, NoHttp, TestWorld};
+
+pub(crate) const EMAIL: &str = "ada@flow8.test";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// What a first start makes. It is made once for all tests: hashing the password takes long.
+struct Seed {
+    master: String,
+    docs: Vec<Doc>,
+}
+
+static SEED: OnceCell<Seed> = OnceCell::const_new();
+
+impl Seed {
+    async fn make() -> Self {
+        let master = MasterKey::fresh_hex().expect("random").to_string();
+        let (store, ring) = (MemoryStore::default(), KeyRing::new(MasterKey::from_hex(&master).expect("a key")));
+        let (world, ids) = (TestWorld::default(), Ids::default());
+        let first = FirstAdmin { email: EMAIL.into(), password: Some(PASSWORD.into()) };
+        let made = Bootstrap::prepare(&store, &ring, first, world.now(), || ids.next(&world)).await.expect("prepares");
+        let mut docs = Vec::new();
+        for (company, kind) in [
+            (CompanyId::INSTALLATION, DocKind::Company),
+            (made.company, DocKind::DataKey),
+            (made.company, DocKind::User),
+        ] {
+            docs.extend(store.docs(&DocQuery::all(company, kind, 10)).await.expect("reads"));
+        }
+        Self { master, docs }
+    }
+
+    /// Writes it in another store.
+    async fn sow(&self, store: &dyn Store) {
+        let write = |doc: &Doc| {
+            let is_user = doc.key.kind == DocKind::User;
+            let email =
+                UniqueKey { scope: CompanyId::INSTALLATION, kind: DocKind::User, text: format!("email:{EMAIL}") };
+            let unique = is_user.then_some(email).into_iter().collect();
+            let put = DocPut { body: doc.body.clone(), unique, expires_at: doc.expires_at };
+            DocWrite { key: doc.key.clone(), expect: Expect::Absent, put: Some(put) }
+        };
+        let docs = self.docs.iter().map(write).collect();
+        store.commit(Batch { docs, ..Batch::default() }).await.expect("commits");
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) at: SocketAddr,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) world: Arc<TestWorld>,
+    pub(crate) company: CompanyId,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) served: tokio::task::JoinHandle<()>,
+    ring: Arc<KeyRing>,
+    /// Of the command line: it may do everything.
+    token: Token,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let seed = SEED.get_or_init(Seed::make).await;
+        let master = MasterKey::from_hex(&seed.master).expect("a key");
+        let (world, ring, files) =
+            (Arc::new(TestWorld::default()), Arc::new(KeyRing::new(master)), Arc::<Files>::default());
+        let engine = Engine::new(EngineParts {
+            store: store.clone(),
+            modules: Registry::new(modules::all()),
+            world: world.clone(),
+            seal: ring.clone(),
+            http: Arc::new(NoHttp),
+            files: files.clone(),
+            objects: files,
+            settings: EngineSettings::default(),
+            probe: None,
+        });
+        engine.start().await.expect("starts");
+        seed.sow(&*store).await;
+        let nobody = FirstAdmin { email: String::new(), password: None };
+        let made =
+            Bootstrap::prepare(&*store, &ring, nobody, engine.now(), || engine.new_id()).await.expect("prepares");
+        assert!(made.made.is_none(), "there is a company already");
+        let token = Token::fresh("").expect("random");
+        let parts = Parts { engine: engine.clone(), settings, company: made.company, cli_token: Some(token.hash()) };
+        let app = App::new(parts);
+        app.set_ready(true);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let at = listener.local_addr().expect("an address");
+        let (stop, stopped) = Stop::switch();
+        let served = tokio::spawn(serve(listener, Gateway::new(app), stopped, Duration::from_secs(5)));
+        Self { at, engine, world, company: made.company, stop, served, ring, token }
+    }
+
+    /// A request of somebody who may do everything.
+    pub(crate) fn ask(&self, line: &str) -> Ask {
+        Ask::new(self.at, line).bearer(self.token.reveal())
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.reveal()
+    }
+
+    /// Signs in, and gives the session's cookie.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> String {
+        let said = self.ask("POST /api/auth/login").nobody().json(json!({"email": email, "password": password}));
+        let said = said.send().await;
+        assert_eq!(said.status, 200, "{}", said.text());
+        let cookie = said.header("set-cookie");
+        cookie.split(';').next().and_then(|pair| pair.strip_prefix("sid=")).expect("a session").to_owned()
+    }
+
+    /// Adds a person with these roles, and signs them in.
+    pub(crate) async fn person(&self, name: &str, roles: &[&str]) -> String {
+        let email = format!("{name}@flow8.test");
+        let person = json!({"email": email, "name": name, "roles": roles, "password": PASSWORD});
+        self.ask("POST /api/users").json(person).gives(201).await;
+        self.sign_in(&email, PASSWORD).await
+    }
+
+    /// An API key of the administrator with these scopes.
+    pub(crate) async fn key(&self, scopes: &[&str]) -> String {
+        let sid = self.sign_in(EMAIL, PASSWORD).await;
+        let made = self.ask("POST /api/auth/api-keys").cookie(&sid).json(json!({"name": "test", "scopes": scopes}));
+        made.gives(201).await["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// Makes a flow and publishes it; gives its id.
+    pub(crate) async fn flow(&self, flow: Value) -> String {
+        let made = self.ask("POST /api/flows").json(flow).gives(201).await;
+        assert_eq!(made["published"], true, "{made}");
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Runs a flow and waits for its end.
+    pub(crate) async fn run(&self, flow: &str, args: Value) -> Value {
+        self.ask(&format!("POST /api/flows/{flow}/run?wait=60")).json(json!({"args": args})).gives(200).await
+    }
+
+    /// Runs a flow until it waits; gives the play's id.
+    pub(crate) async fn run_until_it_waits(&self, flow: &str) -> String {
+        let said = self.ask(&format!("POST /api/flows/{flow}/run?wait=60")).json(json!({})).gives(202).await;
+        said["playId"].as_str().expect("an id").to_owned()
+    }
+
+    /// The record of a flowlet of a play.
+    pub(crate) async fn layer(&self, play: &str, name: &str) -> Value {
+        let layers = self.ask(&format!("GET /api/plays/{play}/layers?ref={name}")).gives(200).await;
+        layers["data"][0].clone()
+    }
+
+    /// Waits until a play has ended, and gives it.
+    pub(crate) async fn ended(&self, play: &str) -> Value {
+        let mut feed = self.engine.feed();
+        loop {
+            feed.borrow_and_update();
+            let said = self.ask(&format!("GET /api/plays/{play}")).gives(200).await;
+            if said["endedAt"].is_string() {
+                return said;
+            }
+            feed.changed().await.expect("the engine runs");
+        }
+    }
+
+    /// Another company with one play of its own: its flow's and its play's id, and a token.
+    pub(crate) async fn other_company(&self) -> Other {
+        let company = CompanyId(self.engine.new_id());
+        let data_key = self.engine.new_id();
+        self.ring.make(company, data_key).expect("random");
+        let token = Token::fresh("").expect("random");
+        let parts = Parts {
+            engine: self.engine.clone(),
+            settings: Settings::default(),
+            company,
+            cli_token: Some(token.hash()),
+        };
+        let gateway = Gateway::new(App::new(parts));
+        Other { gateway, token }
+    }
+}
+
+/// Another company on the same engine, without a connection of its own.
+pub(crate) struct Other {
+    gateway: Gateway,
+    token: Token,
+}
+
+impl Other {
+    pub(crate) async fn ask(&self, line: &str, body: Value) -> Value {
+        use http_body_util::BodyExt as _;
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        let request = http::Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", self.token.reveal()));
+        let request = request.body(axum::body::Body::from(body.to_string())).expect("a request");
+        let body = self.gateway.answer(request).await.into_body().collect().await.expect("reads").to_bytes();
+        serde_json::from_slice(&body).expect("JSON")
+    }
+}
+
+/// A flow of one flowlet.
+pub(crate) fn one(name: &str, app_id: &str, args: Value) -> Value {
+    json!({"name": name, "layers": [{"ref": "step", "appId": app_id, "args": args}]})
+}
+
+/// A flow that gives back what it is run with.
+pub(crate) fn echo() -> Value {
+    one("Echo", "var", json!({"value": "{{ $prev.args }}"}))
+}
+
+/// A flow that waits for an event.
+pub(crate) fn waiting() -> Value {
+    one("Waiting", "wait-event", json!({"key": "go"}))
+}
