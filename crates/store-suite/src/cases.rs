@@ -19,12 +19,15 @@ use crate::things::{
     COMPANY, OTHER, audit_row, batch, flow, header, limit_key, message, next, play, record, replica, slot, write,
 };
 
+/// A case at work.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A promise.
 pub struct Case {
     /// What is promised.
     pub name: &'static str,
     /// Panics where an empty store does not keep it.
-    pub run: fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub run: fn(Arc<dyn Store>) -> Running,
 }
 
 macro_rules! cases {
@@ -44,6 +47,7 @@ cases! {
     a_play_that_is_let_go_with_unread_messages_is_due
     a_queue_has_an_end
     a_revision_that_does_not_follow_is_refused
+    a_slot_that_came_free_meanwhile_wakes_the_queue
     a_unique_key_finds_its_document_and_is_kept_unique
     adopted_plays_are_due_at_once
     an_ended_play_keeps_its_records_and_nothing_else
@@ -371,7 +375,7 @@ async fn what_is_awaited_is_found(store: Arc<dyn Store>) {
     assert_eq!(waits(&store, WaitKind::Approval).await, [first.clone(), second.clone()], "in the order of since");
     assert_eq!(waits(&store, WaitKind::InDoubt).await, []);
     let of_two = WaitQuery { company: COMPANY, kind: WaitKind::Approval, play: Some(two.play), skip: 0, limit: 9 };
-    assert_eq!(store.waits(&of_two).await.expect("reads"), [second.clone()]);
+    assert_eq!(store.waits(&of_two).await.expect("reads"), std::slice::from_ref(&second));
     let mut decided = write(&next(&parked, |_| {}));
     decided.waited = vec![(WaitKind::Approval, String::new(), first.layer)];
     ok(&store, batch([decided])).await;
@@ -480,6 +484,23 @@ async fn a_newcomer_does_not_pass_the_queue(store: Arc<dyn Store>) {
     go_on(&store, &granted, end).await;
     assert_eq!(limit(&store).await, LimitCount::default());
     ok(&store, batch([write(&newcomer)])).await;
+}
+
+async fn a_slot_that_came_free_meanwhile_wakes_the_queue(store: Arc<dyn Store>) {
+    let due = async || store.due(Timestamp(0), 10).await.expect("reads");
+    let holder = admit(&store, play(COMPANY, 1), hold(1)).await;
+    let queued = queue(&store, 2, 1).await;
+    let stays = next(&queued, |header| header.due = None);
+    assert_eq!((ok(&store, batch([write(&stays)])).await.woken, due().await), (vec![], vec![]));
+    go_on(&store, &holder, end).await;
+    // It found no slot, and says so only now that there is one.
+    let stays = next(&stays, |header| header.due = None);
+    assert_eq!(ok(&store, batch([write(&stays)])).await.woken, [(queued.key, None)]);
+    assert_eq!(due().await, [queued.key]);
+    let granted = go_on(&store, &stays, hold(1)).await;
+    go_on(&store, &granted, end).await;
+    let late = queue(&store, 3, 1).await;
+    assert_eq!(due().await, [late.key], "whoever comes to the queue finds the slot that is free");
 }
 
 async fn canceled_in_the_queue_lets_the_next_look(store: Arc<dyn Store>) {

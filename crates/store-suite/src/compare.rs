@@ -201,7 +201,7 @@ pub async fn compare(store: Arc<dyn Store>, ops: &[Op]) {
                 assert_eq!(ours, theirs, "{op:?}");
             }
             (Err(CommitError::Conflict(ours)), Err(CommitError::Conflict(theirs))) => {
-                assert_eq!(ours, theirs, "{op:?}")
+                assert_eq!(ours, theirs, "{op:?}");
             }
             (ours, theirs) => panic!("{op:?}: the store says {ours:?}, the model {theirs:?}"),
         }

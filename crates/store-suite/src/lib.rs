@@ -7,5 +7,5 @@ mod cases;
 mod compare;
 mod things;
 
-pub use cases::{CASES, Case};
+pub use cases::{CASES, Case, Running};
 pub use compare::{Op, compare, ops};

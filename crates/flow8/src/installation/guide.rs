@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vault::{KeyError, Token};
+use vault::Token;
 
 use super::OpenError;
 use super::keys::write_secret;
@@ -39,7 +39,7 @@ pub struct Address {
 
 impl Guide {
     pub(super) fn new(folder: &Path) -> Result<Self, OpenError> {
-        let token = Token::fresh("").map_err(KeyError::from)?;
+        let token = Token::fresh("")?;
         Ok(Self { file: folder.join(FILE), token, is_told: false.into() })
     }
 

@@ -95,6 +95,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
+#[expect(clippy::print_stderr, reason = "whoever looks for the fault needs the seed")]
 fn run(seed: u64, prepared: &Path) -> Story {
     let life = || runtime().block_on(life::live(seed, prepared));
     let story = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
