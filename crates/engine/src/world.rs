@@ -8,6 +8,9 @@ use async_trait::async_trait;
 use model::ids::Id;
 use model::time::Timestamp;
 
+/// The longest sleep where the clock may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
 /// The clock and the randomness.
 #[async_trait]
 pub trait World: Send + Sync + 'static {
@@ -19,6 +22,11 @@ pub trait World: Send + Sync + 'static {
 
     /// Returns after a while.
     async fn sleep(&self, duration: Duration);
+
+    /// The longest that anybody sleeps for something that is due: the wall clock may be set meanwhile.
+    fn longest_sleep(&self) -> Duration {
+        LONGEST_SLEEP
+    }
 }
 
 /// Makes ids, rising within a process even where the clock does not.

@@ -31,6 +31,14 @@ impl Move {
     }
 }
 
+/// Whether a slot is free for those in the queue.
+///
+/// Asked whenever a play goes to the queue or stays there: a slot may have come free after it had
+/// found none, and nobody else would wake the first in the queue then.
+pub(crate) fn finds_room(held: u64, limit: u32) -> bool {
+    held < u64::from(limit)
+}
+
 /// What a play meets that wants to move.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {

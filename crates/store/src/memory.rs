@@ -58,6 +58,14 @@ impl Play {
     }
 }
 
+/// A queue whose first should look whether a slot is free.
+struct LookAt {
+    company: CompanyId,
+    key: LimitKey,
+    /// Not where so many slots are held.
+    unless_held: Option<u32>,
+}
+
 #[derive(Default)]
 struct Limit {
     held: BTreeSet<PlayId>,
@@ -185,8 +193,8 @@ impl World {
                 self.deliver(event.as_message(wait.play), &mut committed);
             }
         }
-        for (company, key) in wakes_next {
-            self.wake_first(company, key, &mut committed);
+        for queue in wakes_next {
+            self.wake_first(queue, &mut committed);
         }
         self.audit.extend(batch.audit);
         for play in batch.forget {
@@ -195,12 +203,12 @@ impl World {
         committed
     }
 
-    fn apply_play(&mut self, write: PlayWrite, committed: &mut Committed, wakes_next: &mut Vec<(CompanyId, LimitKey)>) {
+    fn apply_play(&mut self, write: PlayWrite, committed: &mut Committed, wakes_next: &mut Vec<LookAt>) {
         let PlayWrite { mut header, chunk, snapshot, values, waits, waited, read } = write;
         let key = header.key;
         self.unindex(key);
         let before = self.plays.get(&key).map(|play| &play.header);
-        if let Some(Slot { key: limit_key, place: after, .. }) = &header.slot {
+        if let Some(Slot { key: limit_key, place: after, limit: max }) = &header.slot {
             let step = Move::between(place(before), Some(*after));
             let limit = self.limits.entry((key.company, *limit_key)).or_default();
             let mark = |set: &mut BTreeSet<PlayId>, wanted| {
@@ -212,8 +220,9 @@ impl World {
             };
             mark(&mut limit.held, SlotPlace::Held);
             mark(&mut limit.queued, SlotPlace::Queued);
-            if step.wakes_next() {
-                wakes_next.push((key.company, *limit_key));
+            if step.wakes_next() || *after == SlotPlace::Queued {
+                let unless_held = (!step.wakes_next()).then_some(*max);
+                wakes_next.push(LookAt { company: key.company, key: *limit_key, unless_held });
             }
         }
         let play = self.plays.entry(key).or_insert_with(|| Play {
@@ -303,8 +312,12 @@ impl World {
         self.index(key);
     }
 
-    fn wake_first(&mut self, company: CompanyId, key: LimitKey, committed: &mut Committed) {
+    fn wake_first(&mut self, queue: LookAt, committed: &mut Committed) {
+        let LookAt { company, key, unless_held } = queue;
         let Some(limit) = self.limits.get(&(company, key)) else { return };
+        if unless_held.is_some_and(|max| !limit::finds_room(limit.held.len() as u64, max)) {
+            return;
+        }
         if let Some(first) = limit.queued.first() {
             self.wake(PlayKey { company, play: *first }, Timestamp::MIN, committed);
         } else if limit.held.is_empty() {

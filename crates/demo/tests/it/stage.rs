@@ -235,14 +235,14 @@ impl Stage {
         let layer = self.row(play, name).await.expect("has begun").id;
         let (actor, roles) = (person(who), std::iter::once(role.to_owned()).collect());
         let approve = Command::Approve { layer, approved, note: None, actor, roles, is_admin: false };
-        self.engine.command(play, approve).await
+        self.engine.command(play, approve, &RequestInfo::default()).await
     }
 
     /// Somebody says what became of a flowlet.
     pub(crate) async fn resolve(&self, play: PlayKey, name: &str, decision: Resolution, out: Option<&str>) {
         let layer = self.row(play, name).await.expect("has begun").id;
         let resolve = Command::Resolve { layer, decision, out: out.map(json), note: None, actor: person(2) };
-        self.engine.command(play, resolve).await.expect("resolves");
+        self.engine.command(play, resolve, &RequestInfo::default()).await.expect("resolves");
     }
 
     pub(crate) async fn post(&self, key: &str, data: &str) {

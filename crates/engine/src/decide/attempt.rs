@@ -34,8 +34,8 @@ pub(super) fn ran(ctx: Ctx<'_>, step: &StepId, ran: Ran) -> Decision {
     let active = ctx.state.active(step).map(|active| &active.at);
     let is_stale = match ctx.plan.work(step).module.run {
         Run::Effect(_) => active != Some(&At::Attempt),
-        // A pure run that the play's end overtook. It left no trace, so nothing is said of it.
-        _ => active.is_none() && ctx.state.stopping.is_some() && !step.undo,
+        // A pure run that the play's end, or its own, overtook. It left no trace, so nothing is said of it.
+        _ => active.is_none() && !step.undo && (ctx.state.stopping.is_some() || ctx.state.has_ended(ctx.plan, step)),
     };
     if is_stale || ctx.state.is_ended() {
         return Decision::nothing();
@@ -303,6 +303,9 @@ pub(super) fn give_up(ctx: Ctx<'_>, step: &StepId, ran: Ran) -> Decision {
 /// A play that a step asked for was admitted, or could not be.
 pub(super) fn started(ctx: Ctx<'_>, step: &StepId, call: Call, outcome: Result<PlayId, Failure>) -> Decision {
     let told = Told { args: call.args, since: call.since, log: Vec::new() };
+    if ctx.state.is_ended() || (ctx.state.stopping.is_some() && !step.undo) || ctx.state.has_ended(ctx.plan, step) {
+        return Decision::nothing();
+    }
     match outcome {
         Err(failure) => give_up(ctx, step, told.failed(failure)),
         Ok(play) if call.wait => {

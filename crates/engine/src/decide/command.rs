@@ -44,10 +44,12 @@ pub(super) fn command(ctx: Ctx<'_>, command: Command) -> Result<Decision, Refusa
     }
 }
 
-/// The step of that record, if it is at that.
+/// The step of that record, if it is at that. What undoes a step is found by that step's record, too.
 fn find<'a>(ctx: Ctx<'a>, layer: LayerId, is_at: impl Fn(&At) -> bool) -> Result<(StepId, &'a Active), Refusal> {
     let play = ctx.header.key.play;
-    let found = ctx.state.all_active().find(|(step, active)| is_at(&active.at) && step.layer_id(play) == layer);
+    let found = ctx.state.all_active().find(|(step, active)| {
+        is_at(&active.at) && (step.layer_id(play) == layer || step.forward().layer_id(play) == layer)
+    });
     found.map(|(step, active)| (step.clone(), active)).ok_or(Refusal::NoSuchStep)
 }
 

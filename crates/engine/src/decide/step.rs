@@ -24,6 +24,7 @@ pub(super) fn step(ctx: Ctx<'_>, step: &StepId) -> Decision {
         Some(At::Approved) => return begin_recorded(ctx, step, 1),
         Some(At::Retry(at)) if *at <= ctx.now => return retry(ctx, step),
         Some(_) => return Decision::nothing(),
+        None if ctx.state.has_ended(ctx.plan, step) => return Decision::nothing(),
         None => {}
     }
     let layer = ctx.plan.layer(step);

@@ -21,8 +21,9 @@ use store::{CommitError, Conflict, StoreError};
 use tokio::sync::oneshot;
 
 use super::commit::{NotCommitted, encode_records};
+use super::facts::ReadError;
 use super::play::{Note, Running};
-use super::{Engine, Report};
+use super::{Engine, Report, audit};
 use crate::flows::{FlowError, Published};
 use crate::pack::{PackError, Packer};
 use crate::state::PlayState;
@@ -95,8 +96,8 @@ pub enum AdmitError {
 
 /// What is remembered of an idempotency key.
 #[derive(Serialize, Deserialize)]
-struct Remembered {
-    play: PlayId,
+pub(super) struct Remembered {
+    pub(super) play: PlayId,
     args: Digest,
 }
 
@@ -304,6 +305,7 @@ impl Engine {
         }
         let replayed = report.replayed;
         tokio::select! {
+            biased;
             ended = watched => match ended {
                 Ok(ended) => Ok(Report { replayed, ..ended }),
                 Err(_) => self.as_it_stands(report).await,
@@ -319,7 +321,10 @@ impl Engine {
     }
 
     async fn with_output(&self, report: Report) -> Result<Report, AdmitError> {
-        let out = self.output_of(report.header.key).await.map_err(|error| AdmitError::Internal(error.to_string()))?;
+        let out = self.output_of(report.header.key).await.map_err(|error| match error {
+            ReadError::Store(error) => AdmitError::Store(error),
+            other => AdmitError::Internal(other.to_string()),
+        })?;
         Ok(Report { out: Some(out), ..report })
     }
 
@@ -379,21 +384,9 @@ fn read<T: serde::de::DeserializeOwned>(doc: &Doc) -> Result<T, AdmitError> {
 }
 
 fn run_audit(header: &PlayHeader, request: &RequestInfo, now: Timestamp) -> AuditRow {
-    AuditRow {
-        company: header.key.company,
-        at: now,
-        actor: header.actor.clone(),
-        action: "play.run".into(),
-        entity: "play".into(),
-        entity_id: header.key.play.to_string(),
-        before: Value::Null,
-        after: Value::map([
-            ("flowId", Value::from(header.flow.id.to_string())),
-            ("version", header.flow.version.into()),
-        ]),
-        request_id: request.id.clone(),
-        ip: request.ip.clone(),
-    }
+    let flow = &header.flow;
+    let after = Value::map([("flowId", Value::from(flow.id.to_string())), ("version", flow.version.into())]);
+    audit::of_play(header, &header.actor, "play.run", after, request, now)
 }
 
 /// Admits a play, tells whoever asked, and runs it.
@@ -404,26 +397,29 @@ async fn begin(
     watcher: Option<oneshot::Sender<Report>>,
 ) {
     let is_later = birth.header.start_at.is_some() || engine.plays.len() >= engine.parts.settings.max_active;
+    // From its first commit on, others may see the play and want something of it.
+    let key = birth.header.key;
+    let Some(inbox) = engine.plays.take_in(key) else { return };
     let born =
         if is_later { defer(&engine, &birth, SlotPlace::Later).await.map(Err) } else { start(&engine, &birth).await };
     let mut running = match born {
         Ok(Ok(running)) => running,
         Ok(Err(header)) => {
             let _ = told.send(Ok(Report { header, out: None, replayed: false }));
-            return;
+            return engine.leave(key, inbox);
         }
         Err(error) => {
+            let is_known = !matches!(&error, NotBorn::Refused(AdmitError::Store(_)));
             let _ = told.send(Err(error));
-            return;
+            // Where the store failed, the play may have been born all the same.
+            return if is_known { engine.plays.drop_out(key) } else { engine.wake(key, inbox) };
         }
     };
-    let key = running.key();
     if running.state.is_ended() {
         let out = engine.clone().given(key, running.out.clone()).await;
         let _ = told.send(Ok(Report { header: running.header, out, replayed: false }));
-        return;
+        return engine.leave(key, inbox);
     }
-    let Some(inbox) = engine.plays.take_in(key) else { return };
     let _ = told.send(Ok(Report { header: running.header.clone(), out: None, replayed: false }));
     running.watchers.extend(watcher);
     running.launch();
@@ -443,7 +439,7 @@ async fn start(engine: &Arc<Engine>, birth: &Birth) -> Result<Result<Running, Pl
     let now = birth.header.created_at;
     running.record(birth.admission(Payload::Plain(birth.args.clone()), false), now);
     running.think_first().await;
-    match running.commit().await {
+    match running.commit_once().await {
         Ok(()) => Ok(Ok(running)),
         Err(NotCommitted::Conflict(Conflict::SlotBusy)) => {
             let queues = birth.published.plan.def.concurrency.as_ref();
@@ -476,7 +472,13 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
             Ok(header)
         }
         Err(CommitError::Conflict(conflict)) => Err(not_born(NotCommitted::Conflict(conflict))),
-        Err(CommitError::Store(error)) => Err(NotBorn::Refused(error.into())),
+        Err(CommitError::Store(error)) => match engine.parts.store.header(header.key).await {
+            Ok(Some(stored)) => {
+                engine.alarm.set(stored.due.unwrap_or(Timestamp(i64::MAX)));
+                Ok(stored)
+            }
+            _ => Err(NotBorn::Refused(error.into())),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Attempts: modules that reach outside, and scripts on threads of their own.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -23,21 +24,20 @@ use crate::failpoint::FailPoint;
 impl Running {
     /// Begins what had to come after the commit.
     pub(super) fn launch(&mut self) {
-        let mut later = Vec::new();
         for effect in std::mem::take(&mut self.after) {
             match effect {
                 Effect::Attempt { step, attempt, args, timeout } => self.attempt(step, attempt, args, timeout),
                 Effect::SeekEvent(key) => self.seek_event(key),
-                Effect::Fetch(step, needs) => self.fetch(step, needs),
-                // One at a time: two that hold a lock each, waiting for the other's, would wait for ever.
-                Effect::Kv { step, op, args, since } if later.is_empty() => {
-                    later.push(None);
-                    self.change_kv(step, op, args, since);
+                Effect::Abort(step) => {
+                    if let Some(abort) = self.aborts.remove(&step) {
+                        abort.abort();
+                    }
                 }
-                other => later.push(Some(other)),
+                Effect::Fetch(step, needs) => self.fetch(step, needs),
+                Effect::Kv { step, op, args, since } if self.may_change_kv() => self.change_kv(step, op, args, since),
+                other => self.after.push(other),
             }
         }
-        self.after = later.into_iter().flatten().collect();
         // What was not needed after all is for others.
         self.permits.clear();
     }
@@ -93,7 +93,7 @@ impl Running {
     ) {
         let facts = FactScope(self.state.facts(&step).cloned());
         let blocking = self.engine.blocking.clone();
-        self.flights.push(Box::pin(async move {
+        self.errands.push(Box::pin(async move {
             let permit = blocking.acquire_owned().await;
             let ran = tokio::task::spawn_blocking(move || {
                 let mut pure = PureCtx::new(&facts);
@@ -114,10 +114,17 @@ impl Running {
         }));
     }
 
+    /// Looks for events that came before anybody waited for them, once more: a process may have
+    /// ended before it could.
+    pub(super) fn seek_events(&mut self) {
+        let keys: BTreeSet<String> = self.state.awaited_events().map(str::to_owned).collect();
+        keys.into_iter().for_each(|key| self.seek_event(key));
+    }
+
     /// Looks for an event that came before anybody waited for it.
     fn seek_event(&mut self, key: String) {
         let (engine, company) = (self.engine.clone(), self.key().company);
-        self.flights.push(Box::pin(async move {
+        self.errands.push(Box::pin(async move {
             let query = DocQuery { prefix: Event::doc_prefix(&key), ..DocQuery::all(company, DocKind::Event, 1) };
             let docs = engine.persist(|| engine.parts.store.docs(&query)).await;
             let Some(doc) = docs.unwrap_or_default().into_iter().next() else { return Landed::Nothing };
@@ -148,6 +155,7 @@ impl Engine {
         // A panic must fail the flowlet and nothing else; what it left half-done is dropped.
         let attempt = AssertUnwindSafe(attempt).catch_unwind();
         tokio::select! {
+            biased;
             outcome = attempt => match outcome {
                 Ok(Ok(outcome)) => AttemptEnd::Ok(outcome),
                 Ok(Err(Mishap::Failed(failure))) => AttemptEnd::Failed(failure),

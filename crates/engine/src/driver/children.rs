@@ -32,7 +32,7 @@ impl Running {
         let engine = self.engine.clone();
         let parent = self.header.clone();
         let this = self.parent_step(&step, call.wait);
-        self.flights.push(Box::pin(async move {
+        self.errands.push(Box::pin(async move {
             let outcome = engine.new_child(&parent, this, &flow, args).await;
             Landed::Child(Box::new(Ready { step, call, outcome }))
         }));
@@ -52,14 +52,15 @@ impl Running {
         }
     }
 
-    /// The play becomes part of the next commit.
+    /// The play becomes part of the next commit; where the one that asked for it has moved on, it
+    /// is not born.
     pub(super) fn child_ready(&mut self, ready: Ready) {
-        let outcome = ready.outcome.map(|child| {
-            let play = child.write.header.key.play;
-            self.pending.children.push(child);
-            play
-        });
-        self.inputs.push_back(Input::Started(ready.step, ready.call, outcome));
+        let step = ready.step.clone();
+        let is_of_step = |record: &Record| record.step() == Some(&step);
+        let outcome = ready.outcome.as_ref().map(|child| child.write.header.key.play).map_err(Clone::clone);
+        if self.takes(Input::Started(ready.step, ready.call, outcome), is_of_step) {
+            self.pending.children.extend(ready.outcome);
+        }
     }
 }
 

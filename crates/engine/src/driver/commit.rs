@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::batch::{Batch, Chunk, Message, PlayWrite, Wait};
+use model::batch::{Batch, Chunk, Committed, Message, PlayWrite, Wait};
 use model::codec;
 use model::ids::MessageId;
 use model::limits::{SNAPSHOT_RECORDS, STORED_BYTES};
@@ -45,7 +45,12 @@ pub(super) enum NotCommitted {
 
 /// Where a large value of a play lies among the objects.
 pub(super) fn object_path(play: PlayKey, at: ValueRef) -> String {
-    format!("plays/{}/{}", play.play, at.digest)
+    format!("{}{}", object_prefix(play), at.digest)
+}
+
+/// How the paths of a play's large values begin.
+pub(super) fn object_prefix(play: PlayKey) -> String {
+    format!("plays/{}/", play.play)
 }
 
 impl Running {
@@ -86,12 +91,23 @@ impl Running {
         if !self.pending.children.is_empty() {
             engine.at(FailPoint::Subflow);
         }
-        let header = batch.plays[0].header.clone();
+        let mut header = batch.plays[0].header.clone();
         let wrote_snapshot = batch.plays[0].snapshot.is_some();
-        let committed = engine.parts.store.commit(batch).await.map_err(|error| match error {
-            CommitError::Conflict(conflict) => NotCommitted::Conflict(conflict),
-            CommitError::Store(error) => NotCommitted::Store(error),
-        })?;
+        let committed = match engine.parts.store.commit(batch).await {
+            Ok(committed) => committed,
+            Err(CommitError::Conflict(conflict)) => match self.committed_before(&header).await {
+                Some(stored) => {
+                    header = stored;
+                    self.follow_blindly()
+                }
+                None => return Err(NotCommitted::Conflict(conflict)),
+            },
+            Err(CommitError::Store(error)) => {
+                self.in_doubt = true;
+                return Err(NotCommitted::Store(error));
+            }
+        };
+        self.in_doubt = false;
         engine.at(if is_admission { FailPoint::AfterAdmission } else { FailPoint::AfterCommit });
         if wrote_snapshot {
             self.snapshot_at = header.records;
@@ -116,6 +132,36 @@ impl Running {
         }
         engine.follow(&committed);
         Ok(())
+    }
+
+    /// Commits once. Where the store fails, it is asked whether the commit happened all the same.
+    pub(super) async fn commit_once(&mut self) -> Result<(), NotCommitted> {
+        match self.commit().await {
+            Err(NotCommitted::Store(error)) => match self.engine.parts.store.header(self.key()).await {
+                Ok(Some(stored)) if stored.revision == self.header.revision + 1 => self.commit().await,
+                _ => Err(NotCommitted::Store(error)),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// After a commit that failed, and may have happened all the same: the stored header, where
+    /// it is the one that this play was about to write.
+    async fn committed_before(&mut self, wanted: &PlayHeader) -> Option<PlayHeader> {
+        if !self.in_doubt {
+            return None;
+        }
+        let engine = self.engine.clone();
+        let stored = engine.persist(|| engine.parts.store.header(wanted.key)).await.ok()??;
+        let of = |header: &PlayHeader| (header.revision, header.records, header.state, header.owner);
+        (of(&stored) == of(wanted)).then_some(stored)
+    }
+
+    /// A commit happened, but nobody said what followed from it: whoever may have been woken is told.
+    fn follow_blindly(&self) -> Committed {
+        self.engine.alarm.set(Timestamp::MIN);
+        let woken = self.pending.messages.iter().map(|message| (message.to, Some(self.engine.replica)));
+        Committed { feed: 0, woken: woken.collect() }
     }
 
     fn batch(&mut self) -> Result<Batch, PackError> {
@@ -271,7 +317,8 @@ impl Running {
         Ok(())
     }
 
-    /// Reads the play anew. What is under way stays under way; what has landed is taken up again.
+    /// Reads the play anew. Attempts under way stay under way; what has landed is taken up again;
+    /// all else is worked out anew.
     async fn reload(&mut self) -> Result<(), Abandoned> {
         let key = self.key();
         let engine = self.engine.clone();
@@ -284,14 +331,15 @@ impl Running {
         self.header = loaded.header;
         self.state = state;
         self.slot = self.header.slot.clone();
-        self.pending = Pending::default();
-        self.after.clear();
-        self.kv_guard = None;
+        self.forget_thoughts();
+        self.in_doubt = false;
         self.waits = waits_of(&self.state);
         for reply in self.replies.drain(..) {
             let _ = reply.send(Err(Refusal::NotNow("the play moved on meanwhile; try again".into()).into()));
         }
         self.inputs = std::mem::take(&mut self.landed).into_iter().map(|(step, ran)| Input::Ran(step, ran)).collect();
+        self.inputs.push_back(Input::Due);
+        self.seek_events();
         self.receive(loaded.messages).await;
         Ok(())
     }

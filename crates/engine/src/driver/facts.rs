@@ -74,7 +74,7 @@ impl Running {
             self.found(Found { step, outcome: Ok(facts), secrets: Vec::new(), filled: Vec::new() });
             return;
         }
-        self.flights.push(Box::pin(async move {
+        self.errands.push(Box::pin(async move {
             let mut found = Found { step, outcome: Ok(Facts::default()), secrets: Vec::new(), filled: Vec::new() };
             if let Err(error) = engine.find(play, &reading, &needs, missing, &mut found).await {
                 found.outcome = Err(error);
@@ -97,7 +97,12 @@ impl Running {
         match outcome {
             Ok(facts) => {
                 self.inputs.push_back(Input::Facts(step.clone(), facts));
-                self.inputs.push_back(if step.undo { Input::Wind } else { Input::Step(step) });
+                if step.undo {
+                    self.inputs.push_back(Input::Wind);
+                } else {
+                    // In its turn: the play may be on hold by now.
+                    self.state.put_back(step);
+                }
             }
             Err(error) => {
                 let failure = Failure::new(code::INTERNAL_ERROR, error.to_string());

@@ -4,7 +4,8 @@
 use model::doc::{DocWrite, Expect};
 use model::failure::{Failure, code};
 use model::payload::Payload;
-use model::record::StepId;
+use model::play::LayerState;
+use model::record::{Record, StepId};
 use model::time::Timestamp;
 use model::value::Value;
 use sdk::KvOp;
@@ -24,10 +25,17 @@ pub(super) struct Change {
 }
 
 impl Running {
+    /// Whether a change may begin. One at a time: two that hold a lock each, waiting for the
+    /// other's, would wait for ever.
+    pub(super) fn may_change_kv(&self) -> bool {
+        self.kv_guard.is_none() && !self.kv_under_way
+    }
+
     /// Reads a key/value under its lock and works out the change.
     pub(super) fn change_kv(&mut self, step: StepId, op: KvOp, args: Option<Payload>, since: Timestamp) {
+        self.kv_under_way = true;
         let (engine, owner) = (self.engine.clone(), self.kv_owner());
-        self.flights.push(Box::pin(async move {
+        self.errands.push(Box::pin(async move {
             let outcome = engine.change_kv(owner, &op).await;
             let (end, write, guard) = match outcome {
                 Ok((out, write, guard)) => (AttemptEnd::Ok(sdk::Outcome::Done(out)), write, Some(guard)),
@@ -37,11 +45,16 @@ impl Running {
         }));
     }
 
-    /// The change becomes part of the next commit.
+    /// The change becomes part of the next commit, together with the end of its step; where the
+    /// play has moved on without it, it is not made.
     pub(super) fn changed_kv(&mut self, change: Change) {
-        self.pending.docs.extend(change.write);
-        self.kv_guard = change.guard;
-        self.inputs.push_back(Input::Ran(change.step, change.ran));
+        self.kv_under_way = false;
+        let step = change.step.clone();
+        let ends_it = |record: &Record| matches!(record, Record::StepEnded(end) if end.step == step && end.state == LayerState::Done);
+        if self.takes(Input::Ran(change.step, change.ran), ends_it) {
+            self.pending.docs.extend(change.write);
+            self.kv_guard = change.guard;
+        }
     }
 }
 

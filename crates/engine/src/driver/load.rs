@@ -18,14 +18,13 @@ use crate::plan::Plan;
 use crate::state::{At, Phase, PlayState};
 
 /// Brings a play into memory and runs it until it is let go.
-pub(super) async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
+async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
     match load(&engine, play).await {
         Ok(Some(mut running)) => match running.resume().await {
             Ok(()) => running.run(inbox).await,
             Err(Abandoned(why)) => {
                 tracing::warn!(play = %play.play, %why, "cannot take a play up");
-                engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
-                engine.plays.drop_out(play);
+                engine.take_up_again(play, inbox);
             }
         },
         outcome => {
@@ -36,7 +35,7 @@ pub(super) async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
             }
             engine.plays.drop_out(play);
             while let Ok(note) = inbox.try_recv() {
-                if let Note::Command(_, reply) = note {
+                if let Note::Command(_, _, reply) = note {
                     let told = match &outcome {
                         Err(error) => EngineError::Internal(error.to_string()),
                         _ => Refusal::Ended.into(),
@@ -45,6 +44,39 @@ pub(super) async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
                 }
             }
         }
+    }
+}
+
+impl Engine {
+    /// Brings a play back that could not go on, after a while; unless somebody else has it by then.
+    ///
+    /// The store may say that it is here: nobody else would bring it back.
+    pub(super) fn take_up_again(self: &Arc<Self>, play: PlayKey, inbox: Inbox) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
+            let owner = match engine.persist(|| engine.parts.store.header(play)).await {
+                Ok(header) => header.and_then(|header| header.owner),
+                Err(_) => None,
+            };
+            if engine.is_draining() || owner.is_some_and(|owner| owner != engine.replica) {
+                engine.plays.drop_out(play);
+            } else {
+                engine.wake(play, inbox);
+            }
+        });
+    }
+
+    /// Lets a play go that others may have wanted something of meanwhile.
+    pub(super) fn leave(self: &Arc<Self>, play: PlayKey, inbox: Inbox) {
+        if !self.plays.let_go(play, &inbox) {
+            self.wake(play, inbox);
+        }
+    }
+
+    /// Brings a play into memory.
+    pub(super) fn wake(self: &Arc<Self>, play: PlayKey, inbox: Inbox) {
+        tokio::spawn(wake(self.clone(), play, inbox));
     }
 }
 
@@ -120,6 +152,7 @@ impl Running {
             self.inputs.push_front(Input::Lost);
         }
         self.inputs.push_back(Input::Due);
+        self.seek_events();
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 mod admit;
 mod attempts;
+mod audit;
 mod children;
 mod commit;
 mod facts;
@@ -15,6 +16,7 @@ mod locks;
 mod play;
 mod plays;
 mod report;
+mod retention;
 mod retry;
 mod scheduler;
 
@@ -41,6 +43,7 @@ pub use admit::{Admit, AdmitError, RequestInfo};
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
 pub use report::Report;
+pub use retention::{Cleared, Policies, Policy};
 pub use retry::RetryError;
 
 use self::locks::Locks;
@@ -175,6 +178,7 @@ impl Engine {
         self.draining.send_replace(true);
         self.alarm.ring();
         tokio::select! {
+            biased;
             () = self.plays.emptied() => 0,
             () = self.parts.world.sleep(patience) => self.plays.len(),
         }
@@ -239,7 +243,12 @@ impl Engine {
     ///
     /// # Errors
     /// Where there is no such play, or the command cannot be carried out now.
-    pub async fn command(self: &Arc<Self>, play: PlayKey, command: Command) -> Result<(), EngineError> {
+    pub async fn command(
+        self: &Arc<Self>,
+        play: PlayKey,
+        command: Command,
+        request: &RequestInfo,
+    ) -> Result<(), EngineError> {
         let Some(header) = self.parts.store.header(play).await? else {
             return Err(EngineError::NoSuchPlay(play.play.0));
         };
@@ -249,7 +258,7 @@ impl Engine {
         // The play may leave memory between two looks; then it is brought back.
         for _ in 0..COMMAND_TRIES {
             let (reply, answer) = tokio::sync::oneshot::channel();
-            self.note(play, Note::Command(command.clone(), reply));
+            self.note(play, Note::Command(command.clone(), request.clone(), reply));
             if let Ok(outcome) = answer.await {
                 return outcome;
             }
@@ -260,7 +269,7 @@ impl Engine {
     /// Tells a play something, bringing it into memory where it is not.
     fn note(self: &Arc<Self>, play: PlayKey, note: Note) {
         if let Some(inbox) = self.plays.note(play, note) {
-            tokio::spawn(load::wake(self.clone(), play, inbox));
+            self.wake(play, inbox);
         }
     }
 

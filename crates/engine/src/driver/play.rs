@@ -5,7 +5,7 @@
 //! to land, for a note, or for its next timer. When nothing is under way it lets go of the
 //! play: what is left is a row with a due time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
 use super::children::NewPlay;
 use super::commit::Abandoned;
 use super::plays::Inbox;
-use super::{Engine, EngineError, Report};
+use super::{Engine, EngineError, Report, RequestInfo, audit};
 use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, StepScope, decide};
 use crate::failpoint::FailPoint;
 use crate::pack::{PackError, Packed, Packer};
@@ -38,7 +38,7 @@ use crate::state::{At, Phase, PlayState};
 /// What a play in memory is told.
 pub(super) enum Note {
     /// Somebody wants something.
-    Command(Command, oneshot::Sender<Result<(), EngineError>>),
+    Command(Command, RequestInfo, oneshot::Sender<Result<(), EngineError>>),
     /// There are messages in the store.
     Mail,
     /// Somebody wants to hear when it ends or comes to wait.
@@ -112,7 +112,15 @@ pub(super) struct Running {
     pub(super) pending: Pending,
     /// What comes after the commit.
     pub(super) after: Vec<Effect>,
+    /// Attempts under way.
     pub(super) flights: FuturesUnordered<Flight>,
+    /// What is read, worked out and asked for before something can be decided. It leaves no trace
+    /// outside, and nothing is lost with it.
+    pub(super) errands: FuturesUnordered<Flight>,
+    /// The steps that something is worked out for: what comes of it must come before they are decided on again.
+    in_hand: BTreeSet<StepId>,
+    /// Whether a commit failed of which it is not known whether it happened.
+    pub(super) in_doubt: bool,
     pub(super) aborts: HashMap<StepId, AbortHandle>,
     /// Attempts that landed since the last commit.
     pub(super) landed: Vec<(StepId, Ran)>,
@@ -122,6 +130,8 @@ pub(super) struct Running {
     pub(super) waits: BTreeMap<StepId, (WaitKind, String)>,
     /// Held from the reading of a key/value to the commit of its change.
     pub(super) kv_guard: Option<OwnedMutexGuard<()>>,
+    /// Whether a key/value is being read for a change.
+    pub(super) kv_under_way: bool,
     pub(super) permits: Vec<OwnedSemaphorePermit>,
     /// Its place under a concurrency limit, from the next commit on.
     pub(super) slot: Option<Slot>,
@@ -156,11 +166,15 @@ impl Running {
             pending: Pending::default(),
             after: Vec::new(),
             flights: FuturesUnordered::new(),
+            errands: FuturesUnordered::new(),
+            in_hand: BTreeSet::new(),
+            in_doubt: false,
             aborts: HashMap::new(),
             landed: Vec::new(),
             not_before: None,
             rounds: HashMap::new(),
             kv_guard: None,
+            kv_under_way: false,
             permits: Vec::new(),
             out: None,
             watchers: Vec::new(),
@@ -179,8 +193,7 @@ impl Running {
         loop {
             if let Err(Abandoned(why)) = self.advance().await {
                 tracing::warn!(play = %self.key().play, %why, "letting a play go");
-                self.engine.plays.drop_out(self.key());
-                self.engine.alarm.set(Timestamp::MIN);
+                self.engine.take_up_again(self.key(), inbox);
                 return;
             }
             if self.state.is_ended() || self.is_parked() {
@@ -189,7 +202,7 @@ impl Running {
                     return;
                 }
             }
-            let timer = self.state.next_timer().map(|at| at.since(self.engine.now()));
+            let timer = self.state.next_timer(&self.in_hand).map(|at| at.since(self.engine.now()));
             let world = self.engine.parts.world.clone();
             tokio::select! {
                 biased;
@@ -198,6 +211,7 @@ impl Running {
                     None => return,
                 },
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.land(landed),
+                Some(landed) = self.errands.next(), if !self.errands.is_empty() => self.land(landed),
                 () = world.sleep(timer.unwrap_or_default()), if timer.is_some() => self.inputs.push_back(Input::Due),
             }
         }
@@ -218,7 +232,13 @@ impl Running {
                 continue;
             }
             if thought == Thought::Done && self.pending.is_empty() && !self.must_move_out() {
-                return Ok(());
+                // Nothing is left to commit: what waits for a commit need not wait any more.
+                let waiting = self.after.len();
+                self.launch();
+                if self.after.len() == waiting {
+                    return Ok(());
+                }
+                continue;
             }
             self.commit_or_reload().await?;
             self.launch();
@@ -277,7 +297,10 @@ impl Running {
             return true;
         }
         let step = step.clone();
-        self.flights.push(Box::pin(async move {
+        if !self.in_hand.insert(step.clone()) {
+            return false;
+        }
+        self.errands.push(Box::pin(async move {
             match effects.acquire_owned().await {
                 Ok(permit) => Landed::Permit(step, permit),
                 Err(_) => Landed::Nothing,
@@ -302,9 +325,24 @@ impl Running {
     /// Decides on an input that cannot be refused.
     pub(super) fn take(&mut self, input: Input) {
         let now = self.engine.now();
+        if let Input::Ran(step, _) | Input::Facts(step, _) | Input::Started(step, ..) = &input {
+            self.in_hand.remove(step);
+        }
         if let Ok(decision) = decide(self.ctx(now), input) {
             self.absorb(decision, now);
         }
+    }
+
+    /// Decides on an input, and says whether a record of that kind came of it.
+    pub(super) fn takes(&mut self, input: Input, wanted: impl Fn(&Record) -> bool) -> bool {
+        let now = self.engine.now();
+        if let Input::Ran(step, _) | Input::Started(step, ..) = &input {
+            self.in_hand.remove(step);
+        }
+        let Ok(decision) = decide(self.ctx(now), input) else { return false };
+        let is_made = decision.records.iter().any(wanted);
+        self.absorb(decision, now);
+        is_made
     }
 
     /// Makes a decision's records part of the state and of the next commit, and begins what may
@@ -362,6 +400,16 @@ impl Running {
     }
 
     fn perform(&mut self, effect: Effect, now: Timestamp) {
+        if let Effect::Pure { step, .. }
+        | Effect::Fetch(step, _)
+        | Effect::Recall(step)
+        | Effect::Kv { step, .. }
+        | Effect::StartPlay { step, .. } = &effect
+            && !self.in_hand.insert(step.clone())
+        {
+            // Its time came, or the play took a turn, while something was worked out for it.
+            return;
+        }
         match effect {
             Effect::Pure { step, args, recorded } => self.run_pure(step, args, recorded, now),
             Effect::Fetch(step, needs) => {
@@ -378,16 +426,14 @@ impl Running {
                 }
             }
             Effect::Recall(step) => self.recall(step),
-            Effect::Kv { .. } if self.kv_guard.is_some() || !self.pending.docs.is_empty() => self.after.push(effect),
-            Effect::Kv { step, op, args, since } => self.change_kv(step, op, args, since),
+            Effect::Kv { step, op, args, since } if self.pending.docs.is_empty() && self.may_change_kv() => {
+                self.change_kv(step, op, args, since);
+            }
             Effect::StartPlay { step, flow, args, call } => self.start_play(step, flow, args, call),
             Effect::Send(play, body) => self.send(play, body, now),
-            Effect::Abort(step) => {
-                if let Some(abort) = self.aborts.remove(&step) {
-                    abort.abort();
-                }
+            Effect::Attempt { .. } | Effect::SeekEvent(_) | Effect::Abort(_) | Effect::Kv { .. } => {
+                self.after.push(effect);
             }
-            Effect::Attempt { .. } | Effect::SeekEvent(_) => self.after.push(effect),
         }
     }
 
@@ -426,9 +472,15 @@ impl Running {
         let end = match outcome {
             Ok(outcome) => AttemptEnd::Ok(outcome),
             Err(Stopped::Failed(failure)) => AttemptEnd::Failed(failure),
-            Err(Stopped::Need(needs)) => return self.perform(Effect::Fetch(step, needs), since),
+            Err(Stopped::Need(needs)) => return self.fetch_more(step, needs, since),
         };
         self.inputs.push_back(Input::Ran(step, Ran { args, since, log, end }));
+    }
+
+    /// What was worked out for a step needs more facts.
+    fn fetch_more(&mut self, step: StepId, needs: Vec<expr::Need>, now: Timestamp) {
+        self.in_hand.remove(&step);
+        self.perform(Effect::Fetch(step, needs), now);
     }
 
     /// Takes up what came of something that was under way.
@@ -441,15 +493,18 @@ impl Running {
                 }
                 self.inputs.push_back(Input::Ran(step, ran));
             }
-            Landed::Need(step, needs) => self.perform(Effect::Fetch(step, needs), self.engine.now()),
+            Landed::Need(step, needs) => self.fetch_more(step, needs, self.engine.now()),
             Landed::Facts(found) => self.found(found),
             Landed::Kv(change) => self.changed_kv(*change),
             Landed::Child(ready) => self.child_ready(*ready),
             Landed::Event(body, taken) => {
-                self.pending.docs.push(taken);
-                self.inputs.push_back(Input::Message(body));
+                // Where nobody waits for it any more, it is kept for others.
+                if self.takes(Input::Message(body), |_| true) {
+                    self.pending.docs.push(taken);
+                }
             }
             Landed::Permit(step, permit) => {
+                self.in_hand.remove(&step);
                 self.permits.push(permit);
                 self.state.put_back(step);
             }
@@ -461,11 +516,13 @@ impl Running {
         match note {
             Note::Mail => self.read_mail().await,
             Note::Watch(watcher) => self.watchers.push(watcher),
-            Note::Command(command, reply) => {
+            Note::Command(command, request, reply) => {
                 let now = self.engine.now();
+                let row = audit::of_command(&self.header, &command, &request, now);
                 match decide(self.ctx(now), Input::Command(command)) {
                     Ok(decision) => {
                         self.absorb(decision, now);
+                        self.pending.audit.push(row);
                         self.replies.push(reply);
                     }
                     Err(refusal) => {
@@ -495,6 +552,7 @@ impl Running {
     /// Whether something is under way beyond what the records say.
     pub(super) fn is_busy(&self) -> bool {
         !self.flights.is_empty()
+            || !self.errands.is_empty()
             || !self.after.is_empty()
             || !self.inputs.is_empty()
             || self.is_winding()
@@ -529,7 +587,21 @@ impl Running {
         if self.engine.is_draining() && (self.state.has_steps() || self.is_busy()) {
             return Some(Timestamp::MIN);
         }
-        self.state.next_timer()
+        self.state.next_timer(&BTreeSet::new())
+    }
+
+    /// Forgets what was worked out and decided since the last commit.
+    pub(super) fn forget_thoughts(&mut self) {
+        self.pending = Pending::default();
+        self.after.clear();
+        self.inputs.clear();
+        self.errands.clear();
+        self.in_hand.clear();
+        self.rounds.clear();
+        self.kv_guard = None;
+        self.kv_under_way = false;
+        self.wound = false;
+        self.out = None;
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::actor::Actor;
-use model::audit::AuditRow;
 use model::ids::LayerId;
 use model::limits::LAYERS_PER_FLOW;
 use model::payload::Payload;
@@ -21,7 +20,7 @@ use super::admit::{AdmitError, Birth, RequestInfo, slot_of};
 use super::commit::Abandoned;
 use super::facts::ReadError;
 use super::play::Running;
-use super::{Engine, EngineError, Report};
+use super::{Engine, EngineError, Report, audit};
 use crate::decide::Refusal;
 use crate::flows::Published;
 use crate::history::History;
@@ -78,18 +77,8 @@ impl Engine {
             ..self.new_header(play.company, &old.flow, Trigger::Retry, actor, now)
         };
         let keys = carried_keys(&plan, &history, from.as_deref(), &old, &header);
-        let audit = AuditRow {
-            company: play.company,
-            at: now,
-            actor: header.actor.clone(),
-            action: "play.retry".into(),
-            entity: "play".into(),
-            entity_id: header.key.play.to_string(),
-            before: Value::Null,
-            after: Value::map([("retryOf", Value::from(play.play.to_string())), ("from", from.clone().into())]),
-            request_id: request.id.clone(),
-            ip: request.ip.clone(),
-        };
+        let after = Value::map([("retryOf", Value::from(play.play.to_string())), ("from", from.clone().into())]);
+        let audit = audit::of_play(&header, &header.actor, "play.retry", after, request, now);
         let retry = from.map_or(RetryFrom::Failure, RetryFrom::Layer);
         let birth = Birth { published, header, args, keys, docs: Vec::new(), audit: vec![audit], retry: Some(retry) };
         Ok(self.bear(birth, None).await?)
@@ -102,15 +91,27 @@ fn downstream(plan: &Plan, from: LayerIx) -> BTreeSet<LayerIx> {
     (0..plan.layers.len().min(LAYERS_PER_FLOW)).map(|at| at as LayerIx).filter(depends).collect()
 }
 
+/// Whether a flowlet stands inside of the loop of an iterator.
+fn surrounds(plan: &Plan, iterator: LayerIx, inner: LayerIx) -> bool {
+    let mut around = plan.iterator_around(&plan.layers[usize::from(inner)]);
+    while let Some(at) = around.filter(|at| *at != iterator) {
+        around = plan.iterator_around(&plan.layers[usize::from(at)]);
+    }
+    around.is_some()
+}
+
 /// Which of the old play's finished steps the new one takes over, in their order.
 fn taken_over(plan: &Plan, history: &History, from: Option<&str>) -> Vec<Record> {
     let again = from.and_then(|name| plan.find(name)).map(|from| downstream(plan, from)).unwrap_or_default();
     let undone: BTreeSet<StepId> = history.undone().collect();
     let mut redone: BTreeSet<StepId> = BTreeSet::new();
     let mut opened: BTreeSet<StepId> = BTreeSet::new();
+    // Loops that had ended, and in which something is run again.
+    let mut reopened: BTreeSet<StepId> = BTreeSet::new();
     let mut kept = Vec::new();
     for record in &history.steps {
-        let Some(step) = record.step() else { continue };
+        // What was undone is done again, and may be undone again.
+        let Some(step) = record.step().filter(|step| !step.undo) else { continue };
         let is_finished = match record {
             Record::StepEnded(end) => match end.state {
                 LayerState::Done => !undone.contains(step),
@@ -125,9 +126,15 @@ fn taken_over(plan: &Plan, history: &History, from: Option<&str>) -> Vec<Record>
         let layer = plan.layer(step);
         let waits_for_redone = layer.upstream.iter().any(|above| {
             let depth = plan.depth(*above).min(step.items.len());
-            redone.contains(&StepId { layer: *above, undo: false, items: step.items[..depth].into() })
+            let above_step = StepId { layer: *above, undo: false, items: step.items[..depth].into() };
+            redone.contains(&above_step) || (reopened.contains(&above_step) && !surrounds(plan, *above, step.layer))
         });
-        if is_finished && !again.contains(&step.layer) && !waits_for_redone {
+        let is_end_of_loop = layer.opens.is_some() && matches!(record, Record::StepEnded(_));
+        let is_inside =
+            |inner: &StepId| inner.items.starts_with(&step.items) && surrounds(plan, step.layer, inner.layer);
+        if is_end_of_loop && redone.iter().any(is_inside) {
+            reopened.insert(step.clone());
+        } else if is_finished && !again.contains(&step.layer) && !waits_for_redone {
             if let Record::LoopOpened { step, .. } = record {
                 opened.insert(step.clone());
             }

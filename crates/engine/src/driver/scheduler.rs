@@ -10,14 +10,11 @@ use std::time::Duration;
 use model::time::Timestamp;
 use tokio::sync::Notify;
 
-use super::{Engine, load};
+use super::Engine;
 use crate::failpoint::FailPoint;
 
 /// Plays that are brought back in one go.
 const BATCH: usize = 512;
-
-/// The longest sleep: the wall clock may be set while the scheduler sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// How long to wait after the store failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -59,6 +56,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             let limit = engine.parts.settings.max_active;
             let has_room = in_memory.wait_for(|count| *count < limit);
             tokio::select! {
+                biased;
                 _ = has_room => {}
                 () = engine.alarm.bell.notified() => {}
             }
@@ -68,8 +66,11 @@ pub(super) async fn run(engine: Arc<Engine>) {
             Ok(Next::Now) => tokio::task::yield_now().await,
             Ok(Next::Change(seen)) => {
                 tokio::select! {
+                    biased;
                     _ = in_memory.wait_for(|count| *count != seen) => {}
                     () = engine.alarm.bell.notified() => {}
+                    // Others may have become due meanwhile.
+                    () = engine.parts.world.sleep(engine.parts.world.longest_sleep()) => {}
                 }
             }
             Ok(Next::At(due)) => sleep_until(&engine, due).await,
@@ -106,7 +107,7 @@ async fn bring_back(engine: &Arc<Engine>, room: usize) -> Result<Next, store::St
         if let Some(inbox) = engine.plays.take_in(play) {
             brought += 1;
             engine.at(FailPoint::Timer);
-            tokio::spawn(load::wake(engine.clone(), play, inbox));
+            engine.wake(play, inbox);
         }
     }
     Ok(if brought == 0 { Next::Change(seen) } else { Next::Now })
@@ -114,7 +115,8 @@ async fn bring_back(engine: &Arc<Engine>, room: usize) -> Result<Next, store::St
 
 async fn sleep_until(engine: &Engine, due: Option<Timestamp>) {
     let now = engine.now();
-    let until_due = due.map_or(LONGEST_SLEEP, |due| due.since(now)).min(LONGEST_SLEEP);
+    let longest = engine.parts.world.longest_sleep();
+    let until_due = due.map_or(longest, |due| due.since(now)).min(longest);
     let mut left = until_due;
     loop {
         let set = Timestamp(engine.alarm.at.load(Ordering::Acquire));
@@ -123,6 +125,7 @@ async fn sleep_until(engine: &Engine, due: Option<Timestamp>) {
             return;
         }
         tokio::select! {
+            biased;
             () = engine.parts.world.sleep(left) => return,
             () = engine.alarm.bell.notified() => {
                 if engine.is_draining() {

@@ -93,14 +93,14 @@ fn sources(def: &FlowDef, roles: &[Role], problems: &mut Vec<Problem>) -> BTreeM
         let place = Place::layer(def, at).at("args.sourceRef");
         match layer.args.get("sourceRef").and_then(Value::as_str) {
             None => {
-                problems.push(place.problem("names the iterator to close, or a flowlet of its body; no expression"))
+                problems.push(place.problem("names the iterator to close, or a flowlet of its body; no expression"));
             }
             Some(name) => match def.position(name) {
                 Some(source) if source != at && roles[source] != Role::Aggregator => {
                     sources.insert(at as LayerIx, source as LayerIx);
                 }
                 Some(_) => {
-                    problems.push(place.problem("names an aggregator; name an iterator or a flowlet of its body"))
+                    problems.push(place.problem("names an aggregator; name an iterator or a flowlet of its body"));
                 }
                 None => problems.push(place.problem(unknown_ref(def, name))),
             },

@@ -227,6 +227,20 @@ impl PlayState {
         is_over || self.active.contains_key(step)
     }
 
+    /// Whether a step has ended here.
+    pub fn has_ended(&self, plan: &Plan, step: &StepId) -> bool {
+        let slot = plan.layer(step).slot;
+        !step.undo && self.frames.get(&FrameId::of(plan, step)).is_none_or(|frame| frame.result(slot).is_some())
+    }
+
+    /// The keys of the events that steps wait for.
+    pub fn awaited_events(&self) -> impl Iterator<Item = &str> {
+        self.active.values().filter_map(|active| match &active.at {
+            At::Wait(WaitOn::Event(key), _) => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether there is something to decide about a step. It may have been settled since it was put on the list.
     fn is_ready(&self, plan: &Plan, step: &StepId) -> bool {
         match self.active.get(step).map(|active| &active.at) {
@@ -302,12 +316,14 @@ impl PlayState {
     }
 
     /// When the play must be looked at next, if nothing comes before; never while it is paused.
-    pub fn next_timer(&self) -> Option<Timestamp> {
+    /// Steps that something is worked out for are not waited for.
+    pub fn next_timer(&self, in_hand: &BTreeSet<StepId>) -> Option<Timestamp> {
         if self.held_since.is_some() || self.phase != Phase::Running {
             return None;
         }
         let deadline = self.deadline.filter(|_| self.stopping.is_none());
-        self.timers.first().map(|(at, _)| *at).into_iter().chain(deadline).min()
+        let first = self.timers.iter().find(|(_, step)| !in_hand.contains(step));
+        first.map(|(at, _)| *at).into_iter().chain(deadline).min()
     }
 
     /// How the play looks from outside. `busy`: whether something is under way beyond what the records say.

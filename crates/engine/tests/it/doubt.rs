@@ -101,3 +101,29 @@ async fn a_read_is_never_in_doubt() {
     let play = stage.run(flow, "{}").await.header.key;
     assert_eq!(stage.ended(play).await.state, PlayState::Done);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_compensation_in_doubt_is_resolved_by_the_record_of_what_it_undoes() {
+    let stage = Stage::new().await;
+    stage.peer.will("bad", [Act::Refuse]);
+    stage.peer.will("undo a", [Act::DoAndLose]);
+    let play = stage
+        .run(
+            r#"
+name: Doubtful undo
+layers:
+  - {ref: a, appId: call, args: {name: a}, compensate: {appId: call, args: {name: undo a}}}
+  - {ref: bad, appId: call, index: 1, args: {name: bad}}
+"#,
+            "{}",
+        )
+        .await
+        .header
+        .key;
+    stage.until(play, PlayState::Wait).await;
+    assert_eq!(stage.layer_state(play, "a").await, LayerState::InDoubt);
+    stage.resolve(play, "a", Resolution::Happened, None).await;
+    assert_eq!(stage.ended(play).await.state, PlayState::Fail);
+    assert_eq!(stage.layer_state(play, "a").await, LayerState::Compensated);
+    assert_eq!(stage.peer.calls_of("undo a").len(), 1);
+}

@@ -145,3 +145,39 @@ async fn only_an_ended_play_is_retried_and_only_from_its_own_flowlets() {
         stage.engine.retry(waiting.header.key, Some("b".into()), person(2), &request).await.expect_err("refused");
     assert!(refused.to_string().contains("no flowlet \"b\""));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_had_ended_is_open_again_where_something_in_it_was_undone() {
+    let stage = Stage::new().await;
+    stage.peer.will("bad", [Act::Refuse]);
+    let report = stage
+        .run(
+            r#"
+name: Undone loop
+layers:
+  - {ref: each, appId: iterator, args: {items: [1, 2], parallel: 2}}
+  - ref: pay
+    appId: call
+    index: 1
+    args: {name: "pay {{ $item }}"}
+    compensate: {appId: put, args: {name: "refund {{ $item }}"}}
+  - {ref: all, appId: aggregator, index: 2, args: {sourceRef: pay, field: name}}
+  - {ref: bad, appId: call, index: 3, args: {name: bad, data: "{{ $prev.all.items }}"}}
+"#,
+            "{}",
+        )
+        .await;
+    let before = report.header.key;
+    assert_eq!(stage.state(before).await, PlayState::Fail);
+    let again = retry(&stage, before, None).await;
+    assert_eq!(stage.ended(again).await.state, PlayState::Done);
+    assert_eq!(
+        stage.peer.names(),
+        ["pay 1", "pay 2", "bad", "refund 2", "refund 1", "pay 1", "pay 2", "bad"],
+        "what was undone is done again, once"
+    );
+    assert_eq!(stage.peer.calls_of("bad")[1].data, r#"["pay 1","pay 2"]"#);
+    let mut layers = stage.layers(again).await;
+    layers.sort();
+    assert_eq!(layers, ["all[] DONE", "bad[] DONE", "each[] DONE", "pay[0] DONE", "pay[1] DONE"]);
+}

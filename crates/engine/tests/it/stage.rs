@@ -197,7 +197,7 @@ impl Stage {
     }
 
     pub(crate) async fn command(&self, play: PlayKey, command: Command) -> Result<(), EngineError> {
-        self.engine.command(play, command).await
+        self.engine.command(play, command, &RequestInfo::default()).await
     }
 
     pub(crate) async fn approve(&self, play: PlayKey, name: &str, who: u8, approved: bool) -> Result<(), EngineError> {
@@ -294,10 +294,15 @@ impl World for TestWorld {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+
+    /// Nobody sets this clock.
+    fn longest_sleep(&self) -> Duration {
+        Duration::from_secs(7 * 24 * 3600)
+    }
 }
 
 /// Seals by turning every bit, so that what is sealed can be told from what is not.
-struct Upside;
+pub(crate) struct Upside;
 
 impl Seal for Upside {
     fn seal(&self, _: Binding<'_>, plain: &[u8]) -> Result<Sealed, SealError> {
@@ -309,7 +314,7 @@ impl Seal for Upside {
     }
 }
 
-struct NoHttp;
+pub(crate) struct NoHttp;
 
 #[async_trait]
 impl Http for NoHttp {
@@ -438,7 +443,7 @@ impl Peer {
             Act::Do(after) => {
                 tokio::time::sleep(after).await;
                 note(true);
-                Ok(PeerOut { name: args.name.clone(), data: args.data.clone(), attempt: ctx.attempt })
+                Ok(PeerOut::of(&args, ctx.attempt))
             }
             Act::Refuse => {
                 note(false);
@@ -467,19 +472,25 @@ impl Peer {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PeerArgs {
+pub(crate) struct PeerArgs {
     /// What to call it.
-    name: String,
+    pub(crate) name: String,
     /// What to hand over.
     #[serde(default)]
     data: Value,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct PeerOut {
+pub(crate) struct PeerOut {
     name: String,
     data: Value,
     attempt: u32,
+}
+
+impl PeerOut {
+    pub(crate) fn of(args: &PeerArgs, attempt: u32) -> Self {
+        Self { name: args.name.clone(), data: args.data.clone(), attempt }
+    }
 }
 
 /// `call` writes, `put` writes what may be written twice, `look` reads.

@@ -3,15 +3,20 @@
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gateway::{Gateway, Stop, serve};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::{Answer, CommandError, Exit, Session, SettingFlags};
 use crate::config::{Config, Environment, Port};
 use crate::installation::{Installation, Keep, OpenError};
 use crate::{examples, failpoint, telemetry};
+
+/// How long closing may take, when all that was to be answered has been.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Serve the API and run plays, until SIGTERM or Ctrl-C
 #[derive(Debug, clap::Args)]
@@ -35,12 +40,14 @@ impl Serve {
         telemetry::start(config.log.level, config.log.format);
         let runtime = super::runtime(config.server.worker_threads)?;
         let exit = runtime.block_on(self.serve(&config, session));
-        // Whatever still runs has been given its time.
-        runtime.shutdown_background();
+        // Whatever still runs has been given its time. With the last of it the store is
+        // closed, and its log is taken over into the database.
+        runtime.shutdown_timeout(CLOSING);
         exit
     }
 
     async fn serve(&self, config: &Config, session: &mut Session<'_, '_>) -> Answer {
+        let signals = Signals::new()?;
         let installation = open(config, session.environment).await?;
         let api = listen(config, config.server.port, "server.port", "SERVER_PORT").await?;
         let metrics = match config.metrics.port {
@@ -71,7 +78,7 @@ impl Serve {
             places.write(file)?;
         }
         self.greet(config, session, &installation, &places)?;
-        told_to_stop().await?;
+        signals.told_to_stop().await;
         tracing::info!("stopping: nothing new is taken on, what is under way finishes");
         installation.gateway.app().set_ready(false);
         cleaning.abort();
@@ -181,22 +188,33 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, CommandError> {
     listener.local_addr().map_err(|error| fault(&error))
 }
 
-/// Returns at SIGTERM or Ctrl-C. A second one ends the process at once.
-async fn told_to_stop() -> Result<(), CommandError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| fault(&error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| fault(&error))?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: one that comes while flow8 starts is not lost.
+    fn new() -> Result<Self, CommandError> {
+        let listen = |kind| signal(kind).map_err(|error| fault(&error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
-    tokio::spawn(async move {
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        // Nothing is lost by it: what is committed is durable.
-        std::process::abort();
-    });
-    Ok(())
+    }
+
+    /// Returns at the first one. A second one ends the process at once.
+    async fn told_to_stop(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            // Nothing is lost by it: what is committed is durable.
+            std::process::abort();
+        });
+    }
 }

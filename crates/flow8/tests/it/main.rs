@@ -6,13 +6,26 @@
 mod check;
 mod completions;
 mod config;
+mod demo;
+mod durable;
 mod help;
+mod limits;
 mod modules;
+mod peer;
+mod people;
+mod plays;
+mod run;
+mod serve;
+mod server;
+mod tour;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
 use tempfile::TempDir;
+
+use server::PATIENCE;
 
 /// The binary, in a folder of its own.
 struct Flow8 {
@@ -49,7 +62,16 @@ impl Flow8 {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flow8"));
         command.args(args).current_dir(self.folder.path()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let process = started.expect("the binary runs");
+        let pid = process.id();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(process.wait_with_output()));
+        let Ok(output) = told.recv_timeout(PATIENCE) else {
+            let _ = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+            panic!("flow8 {args:?} does not end");
+        };
+        let Output { status, stdout, stderr } = output.expect("ends");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Ended { code: status.code(), out: text(stdout), err: text(stderr) }
     }

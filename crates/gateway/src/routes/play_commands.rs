@@ -108,7 +108,7 @@ struct Retry {
 async fn carry_out<Q, B>(call: &Call<ById, Q, B>, command: Command) -> Result<Reply<PlayView>, ApiError> {
     // Another company's play is no play.
     let key = header(call, call.path.id).await?.key;
-    call.app.engine.command(key, command).await?;
+    call.app.engine.command(key, command, &call.request).await?;
     Ok(Reply::ok(PlayView::of(header(call, key.play).await?)))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stage::{EMAIL, PASSWORD, Stage, echo};
+use crate::stage::{EMAIL, PASSWORD, Stage, echo, waiting};
 
 #[tokio::test]
 async fn every_change_has_a_row_that_says_who_what_and_from_where() {
@@ -47,4 +47,29 @@ async fn an_api_key_acts_in_its_own_name() {
     let actor = &rows["data"][0]["actor"];
     assert_eq!((&actor["kind"], &actor["name"]), (&json!("apiKey"), &json!("test")));
     assert!(actor["user"].is_string(), "and names its owner");
+}
+
+#[tokio::test]
+async fn what_people_do_to_a_play_has_its_row_in_the_same_commit() {
+    let stage = Stage::new().await;
+    let flow = stage.flow(waiting()).await;
+    let play = stage.run_until_it_waits(&flow).await;
+    let verb = |verb: &str, request: &'static str| {
+        stage.ask(&format!("POST /api/plays/{play}/{verb}")).header("x-request-id", request)
+    };
+    verb("hold", "req-hold").json(json!({})).gives(200).await;
+    verb("hold", "req-again").json(json!({})).refused(409, "CONFLICT").await;
+    verb("resume", "req-resume").json(json!({})).gives(200).await;
+    verb("cancel", "req-cancel").json(json!({"reason": "no longer needed"})).gives(200).await;
+    let rows = stage.ask(&format!("GET /api/audit?entity=play&entityId={play}")).gives(200).await;
+    let found: Vec<(&str, &str)> = rows["data"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["action"].as_str().expect("a word"), row["requestId"].as_str().expect("an id")))
+        .filter(|(action, _)| *action != "play.run")
+        .collect();
+    let expected = [("play.cancel", "req-cancel"), ("play.resume", "req-resume"), ("play.hold", "req-hold")];
+    assert_eq!(found, expected, "newest first; what was refused has none");
+    assert_eq!(rows["data"][0]["after"]["reason"], "no longer needed");
 }

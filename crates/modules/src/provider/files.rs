@@ -121,7 +121,7 @@ impl Company<'_> {
         }
         // It may grow while it is read.
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(max));
-        file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(told)?;
+        file.take((max as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(told)?;
         if bytes.len() > max { Err(too_large()) } else { Ok(bytes.into()) }
     }
 

@@ -35,7 +35,7 @@ const TOO_LARGE: &str = "HTTP_TOO_LARGE";
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Connections to one peer that are kept while nobody uses them.
-const IDLE_PER_PEER: usize = 32;
+const IDLE_PER_PEER: usize = 256;
 
 /// What an [`HttpClient`] is made of.
 #[derive(Clone, Default)]

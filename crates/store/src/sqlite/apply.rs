@@ -59,6 +59,8 @@ struct SlotMove {
     company: CompanyId,
     key: LimitKey,
     step: Move,
+    place: SlotPlace,
+    limit: u32,
 }
 
 /// Applies a batch, or says why it cannot be.
@@ -115,8 +117,11 @@ fn change(
     for slot in moves {
         count(transaction, slot)?;
     }
-    for slot in moves.iter().filter(|slot| slot.step.wakes_next()) {
-        wake_first(transaction, slot, &mut committed)?;
+    for slot in moves {
+        let is_queued = slot.place == SlotPlace::Queued;
+        if slot.step.wakes_next() || is_queued && limit::finds_room(held(transaction, slot)?, slot.limit) {
+            wake_first(transaction, slot, &mut committed)?;
+        }
     }
     for (row, bytes) in batch.audit.iter().zip(&work.audit) {
         counters.audit += 1;
@@ -154,11 +159,11 @@ fn check_play(
     }
     let Some(slot) = &header.slot else { return Ok(Ok(())) };
     let step = Move::between(before.and_then(|before| before.place), Some(slot.place));
-    if step == Move::default() {
+    if step == Move::default() && slot.place != SlotPlace::Queued {
         return Ok(Ok(()));
     }
     let outcome = limit::check(step, slot, standing(transaction, key, slot, moves)?);
-    moves.push(SlotMove { company: key.company, key: slot.key, step });
+    moves.push(SlotMove { company: key.company, key: slot.key, step, place: slot.place, limit: slot.limit });
     Ok(outcome)
 }
 
@@ -460,6 +465,15 @@ fn count(transaction: &Transaction<'_>, slot: &SlotMove) -> rusqlite::Result<()>
             .execute(params![id(slot.company.0), limit_key])?;
     }
     Ok(())
+}
+
+/// Slots that are held under a key.
+fn held(transaction: &Transaction<'_>, slot: &SlotMove) -> rusqlite::Result<u64> {
+    let held = transaction
+        .prepare_cached("SELECT held FROM limits WHERE company = ? AND limit_key = ?")?
+        .query_row(params![id(slot.company.0), &limit_key_bytes(&slot.key)[..]], |row| row.get(0))
+        .optional()?;
+    Ok(held.unwrap_or_default())
 }
 
 fn wake_first(transaction: &Transaction<'_>, slot: &SlotMove, committed: &mut Committed) -> rusqlite::Result<()> {

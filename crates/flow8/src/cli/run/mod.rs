@@ -58,7 +58,9 @@ const PAGE: usize = 100;
 impl Run {
     pub(super) fn run(&self, session: &mut Session<'_, '_>) -> Answer {
         if is_file(&self.flow) && self.detach {
-            return Err(CommandError::usage("--detach: the play of a file ends with this process; import the file first"));
+            return Err(CommandError::usage(
+                "--detach: the play of a file ends with this process; import the file first",
+            ));
         }
         if !is_file(&self.flow) {
             return crate::cli::with_api(session, async |session, api| self.start(session, api, &self.flow).await);
