@@ -158,7 +158,8 @@ async fn command_all(
     let (plays, more) = matching(call, &call.body.0.filter, usual).await?;
     let mut outcome = BulkOutcome { more, ..BulkOutcome::default() };
     for key in plays {
-        outcome.note(key.play, call.app.engine.command(key, command.clone(), &call.request).await.map_err(ApiError::from));
+        outcome
+            .note(key.play, call.app.engine.command(key, command.clone(), &call.request).await.map_err(ApiError::from));
     }
     Ok(Reply::ok(outcome))
 }
@@ -202,7 +203,10 @@ async fn answer_all<B>(
     for key in plays {
         let query = store::WaitQuery { company: key.company, kind, play: Some(key.play), skip: 0, limit: PAGE_ROWS };
         for wait in call.app.engine.store().waits(&query).await? {
-            outcome.note(key.play, call.app.engine.command(key, command(wait.layer), &call.request).await.map_err(ApiError::from));
+            outcome.note(
+                key.play,
+                call.app.engine.command(key, command(wait.layer), &call.request).await.map_err(ApiError::from),
+            );
         }
     }
     Ok(Reply::ok(outcome))

@@ -423,7 +423,7 @@ mod tests {
         let layer = read(r#"{"ref":"a","appId":"var","needsApproval":{"fourEyes":true}}"#).expect("a layer");
         assert_eq!(
             to_value(&layer).expect("JSON").to_json(),
-            r#"{"ref":"a","appId":"var","index":0,"needsApproval":{"fourEyes":true}}"#
+            r#"{"ref":"a","appId":"var","needsApproval":{"fourEyes":true}}"#
         );
     }
 

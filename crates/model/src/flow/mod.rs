@@ -197,3 +197,30 @@ impl FlowDef {
         indexes.into_iter().flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Value, from_value};
+
+    fn indexes(layers: &str) -> Vec<u32> {
+        let text = format!(r#"{{"name":"x","layers":[{layers}]}}"#);
+        let def: FlowDef = from_value(&Value::from_json(text.as_bytes()).expect("JSON")).expect("a flow");
+        def.indexes()
+    }
+
+    #[test]
+    fn an_index_that_is_left_out_follows_from_what_is_waited_for() {
+        let layers = r#"{"ref":"end","appId":"var","dependsOn":["b","c"]},{"ref":"a","appId":"var"},
+            {"ref":"b","appId":"var","index":4},{"ref":"c","appId":"var","dependsOn":["a"]}"#;
+        assert_eq!(indexes(layers), [5, 0, 4, 1]);
+    }
+
+    #[test]
+    fn a_circle_has_indexes_too() {
+        let layers =
+            r#"{"ref":"a","appId":"var","dependsOn":["b"]},{"ref":"b","appId":"var","dependsOn":["a","a","b"]}"#;
+        assert_eq!(indexes(layers), [1, 0]);
+        assert_eq!(indexes(r#"{"ref":"a","appId":"var","dependsOn":["gone"]}"#), [0]);
+    }
+}
