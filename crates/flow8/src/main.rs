@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use flow8::cli::{self, Console};
 use flow8::config::Environment;
 
+/// A play is many small values that one thread makes and another drops: the system's allocator takes
+/// a fifth of its time. This one also gives memory back when a load is over. SQLite uses it, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     let colour = environment.get("NO_COLOR").is_none_or(str::is_empty);

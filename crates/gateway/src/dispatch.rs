@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts as _, RawPathParams, Request};
-use axum::routing::{MethodFilter, MethodRouter, any, get};
+use axum::extract::Request;
+use axum::routing::{any, get};
 use engine::driver::RequestInfo;
 use futures::FutureExt as _;
-use http::header::{CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::call::{Incoming, Route};
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Peer, bearer, given_id, read_body};
+use crate::table::{Found, Table};
 use crate::{events, health, landing, metrics, openapi, people, routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,23 +34,26 @@ const STRANGERS_BODY: usize = 16 << 10;
 /// Answers requests.
 #[derive(Clone)]
 pub struct Gateway {
-    router: Router,
+    /// None where there is no API.
+    table: Option<Arc<Table>>,
+    /// Whatever is not of the table.
+    others: Router,
     app: App,
 }
 
 impl Gateway {
     /// A gateway to an engine.
+    ///
+    /// # Panics
+    /// Where two routes have paths that cannot be told apart; a test of the table finds that.
     pub fn new(app: App) -> Self {
-        let table = routes::all();
-        let document = bytes::Bytes::from(openapi::document(&table));
-        let mut api = Router::new();
-        for route in table {
-            api = api.route(route.path, method_router(app.clone(), route));
-        }
-        let api = api
+        let routes = routes::all();
+        let document = bytes::Bytes::from(openapi::document(&routes));
+        let table = Table::new(routes).unwrap_or_else(|error| panic!("the table of routes: {error}"));
+        let api = Router::new()
             .route("/openapi.json", get(move || openapi::serve(document.clone())))
             .route("/ws", get(events::socket).with_state(app.clone()));
-        let router = Router::new()
+        let others = Router::new()
             .nest("/api/v1", api.clone())
             .nest("/api", api)
             .merge(health::router(app.clone()))
@@ -63,13 +67,13 @@ impl Gateway {
                 let app = app.clone();
                 move |request: Request| wrong_method(app.clone(), request)
             });
-        Self { router, app }
+        Self { table: Some(Arc::new(table)), others, app }
     }
 
     /// A gateway to metrics and health alone, for a port of their own.
     pub fn for_metrics(app: App) -> Self {
-        let router = metrics::router(app.clone()).merge(health::router(app.clone()));
-        Self { router, app }
+        let others = metrics::router(app.clone()).merge(health::router(app.clone()));
+        Self { table: None, others, app }
     }
 
     /// What its requests use.
@@ -80,27 +84,31 @@ impl Gateway {
     /// Answers one request. A [`Caller`] among its extensions is taken at its word: only this
     /// process can put one there.
     pub async fn answer(&self, request: Request) -> Response<Body> {
-        match self.router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let found = self.table.as_ref().map(|table| table.find(request.method(), request.uri().path()));
+        match found {
+            Some(Found::Route(route, path)) => dispatch(&self.app, &route, path, request).await,
+            Some(Found::OtherMethods(methods)) => {
+                let mut response = wrong_method(self.app.clone(), request).await;
+                if let Ok(methods) = HeaderValue::try_from(methods) {
+                    response.headers_mut().insert(ALLOW, methods);
+                }
+                response
+            }
+            Some(Found::Nothing) | None => match self.others.clone().call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
         }
     }
 }
 
-fn method_router(app: App, route: Route) -> MethodRouter {
-    // A method that axum cannot route is a slip in the table; the test of the table finds it.
-    let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
-    let route = Arc::new(route);
-    MethodRouter::new().on(filter, move |request: Request| dispatch(app.clone(), route.clone(), request))
-}
-
-async fn dispatch(app: App, route: Arc<Route>, request: Request) -> Response<Body> {
+async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let (mut head, body) = request.into_parts();
-    let info = request_info(&app, &head);
+    let info = request_info(app, &head);
     let id = info.id.clone().unwrap_or_default();
     let work = async {
-        let incoming = understand(&app, &route, &mut head, body, info).await?;
+        let incoming = understand(app, route, path, &mut head, body, info).await?;
         (route.run)(incoming).await
     };
     // A panic is a bug; it must not take the connection, and whatever else it carries, along.
@@ -108,7 +116,7 @@ async fn dispatch(app: App, route: Arc<Route>, request: Request) -> Response<Bod
     let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal(format!("{} panicked", route.name))));
     let mut response = outcome.unwrap_or_else(|error| refuse(&error, &id));
     mark(&mut response, &id);
-    app.metrics.answered(&route, response.status(), began.elapsed());
+    app.metrics.answered(route, response.status(), began.elapsed());
     response
 }
 
@@ -126,6 +134,7 @@ pub(crate) fn mark(response: &mut Response<Body>, request_id: &str) {
 async fn understand(
     app: &App,
     route: &Route,
+    path: Vec<(String, String)>,
     head: &mut Head,
     body: Body,
     request: RequestInfo,
@@ -141,9 +150,6 @@ async fn understand(
         refuse_foreign_pages(app, &head.method, &head.headers)?;
     }
     let limit = if caller.is_some() { app.settings.max_body } else { STRANGERS_BODY.min(app.settings.max_body) };
-    let path =
-        RawPathParams::from_request_parts(head, &()).await.map_err(|error| ApiError::invalid(error.to_string()))?;
-    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let bytes = match route.body {
         Some(_) => read_body(body, limit, app.settings.read_timeout).await?,
         None => bytes::Bytes::new(),

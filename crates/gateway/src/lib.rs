@@ -22,6 +22,7 @@ mod people;
 mod request;
 mod routes;
 mod serve;
+mod table;
 mod view;
 
 pub use access::{Access, Caller, Permission, Role};

@@ -6,6 +6,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Bytes that most things take: a header, a record.
+const USUAL_BYTES: usize = 512;
+
 /// Bytes in a store that do not read back.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -25,7 +28,17 @@ pub enum CodecError {
 /// # Errors
 /// Where it holds a sensitive value that nobody sealed.
 pub fn encode<T: Serialize + ?Sized>(thing: &T) -> Result<Vec<u8>, CodecError> {
-    Ok(rmp_serde::to_vec_named(thing)?)
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    append(&mut bytes, thing)?;
+    Ok(bytes)
+}
+
+/// The bytes of a thing, behind others.
+///
+/// # Errors
+/// Where it holds a sensitive value that nobody sealed; `bytes` may end with a part of it then.
+pub fn append<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, thing: &T) -> Result<(), CodecError> {
+    Ok(rmp_serde::encode::write_named(bytes, thing)?)
 }
 
 /// A thing from its bytes.

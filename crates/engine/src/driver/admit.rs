@@ -102,7 +102,6 @@ pub(super) struct Remembered {
 }
 
 /// Everything about a play that is about to be born.
-#[derive(Clone)]
 pub(super) struct Birth {
     pub(super) published: Arc<Published>,
     pub(super) header: PlayHeader,
@@ -231,7 +230,7 @@ impl Engine {
         }
         check_args(&admit.args).map_err(AdmitError::BadArguments)?;
         let (published, mut docs) = if admit.force {
-            self.draft_as_published(admit.company, &admit.flow).await?
+            Box::pin(self.draft_as_published(admit.company, &admit.flow)).await?
         } else {
             let published = self.published(admit.company, &admit.flow).await?;
             if !published.enabled {
@@ -251,7 +250,7 @@ impl Engine {
             docs.push(remember(&header, key, &admit.args, Expect::Absent, now));
         }
         let audit = header.actor.is_person().then(|| run_audit(&header, &admit.request, now));
-        let birth = Birth {
+        let birth = Box::new(Birth {
             published,
             header,
             args: admit.args,
@@ -259,24 +258,29 @@ impl Engine {
             docs,
             audit: audit.into_iter().collect(),
             retry: None,
-        };
+        });
         self.bear(birth, wait).await
     }
 
     /// Brings a play into the world, or finds the one that its idempotency key stands for.
-    pub(super) async fn bear(self: &Arc<Self>, mut birth: Birth, wait: Option<Duration>) -> Result<Report, AdmitError> {
+    pub(super) async fn bear(
+        self: &Arc<Self>,
+        mut birth: Box<Birth>,
+        wait: Option<Duration>,
+    ) -> Result<Report, AdmitError> {
         loop {
             // The play must not depend on whoever asked for it: they may go away at any moment.
             let (told, telling) = oneshot::channel();
             let (watcher, watched) = oneshot::channel();
             let watcher = wait.is_some().then_some(watcher);
-            tokio::spawn(begin(self.clone(), birth.clone(), told, watcher));
+            // On the heap at once: a task's future is moved several times, and this one is large.
+            tokio::spawn(Box::pin(begin(self.clone(), birth, told, watcher)));
             let outcome =
                 telling.await.map_err(|_| AdmitError::Internal("the play was lost before it began".into()))?;
             match outcome {
                 Ok(report) => return self.await_end(report, wait, watched).await,
-                Err(NotBorn::Refused(error)) => return Err(error),
-                Err(NotBorn::Remembered(key)) => match self.first_of(&key, &birth).await? {
+                Err((NotBorn::Refused(error), _)) => return Err(error),
+                Err((NotBorn::Remembered(key), unborn)) => match Box::pin(self.first_of(&key, &unborn)).await? {
                     First::Report(report) => {
                         let (watcher, watched) = oneshot::channel();
                         if wait.is_some() && !report.header.state.is_ended() {
@@ -285,6 +289,7 @@ impl Engine {
                         return self.await_end(*report, wait, watched).await;
                     }
                     First::Forgotten(write) => {
+                        birth = unborn;
                         birth.docs.retain(|doc| doc.key != key);
                         birth.docs.push(write);
                     }
@@ -392,16 +397,19 @@ fn run_audit(header: &PlayHeader, request: &RequestInfo, now: Timestamp) -> Audi
 /// Admits a play, tells whoever asked, and runs it.
 async fn begin(
     engine: Arc<Engine>,
-    birth: Birth,
-    told: oneshot::Sender<Result<Report, NotBorn>>,
+    mut birth: Box<Birth>,
+    told: oneshot::Sender<Result<Report, (NotBorn, Box<Birth>)>>,
     watcher: Option<oneshot::Sender<Report>>,
 ) {
     let is_later = birth.header.start_at.is_some() || engine.plays.len() >= engine.parts.settings.max_active;
     // From its first commit on, others may see the play and want something of it.
     let key = birth.header.key;
     let Some(inbox) = engine.plays.take_in(key) else { return };
-    let born =
-        if is_later { defer(&engine, &birth, SlotPlace::Later).await.map(Err) } else { start(&engine, &birth).await };
+    let born = if is_later {
+        defer(&engine, &birth, SlotPlace::Later).await.map(Err)
+    } else {
+        start(&engine, &mut birth).await
+    };
     let mut running = match born {
         Ok(Ok(running)) => running,
         Ok(Err(header)) => {
@@ -410,7 +418,7 @@ async fn begin(
         }
         Err(error) => {
             let is_known = !matches!(&error, NotBorn::Refused(AdmitError::Store(_)));
-            let _ = told.send(Err(error));
+            let _ = told.send(Err((error, birth)));
             // Where the store failed, the play may have been born all the same.
             return if is_known { engine.plays.drop_out(key) } else { engine.wake(key, inbox) };
         }
@@ -428,27 +436,32 @@ async fn begin(
 
 /// Begins a play at once: it thinks as far as it can, and its first commit has all of that. The
 /// inner error is the header of a play that has to wait for a slot.
-async fn start(engine: &Arc<Engine>, birth: &Birth) -> Result<Result<Running, PlayHeader>, NotBorn> {
+async fn start(engine: &Arc<Engine>, birth: &mut Birth) -> Result<Result<Box<Running>, PlayHeader>, NotBorn> {
     let plan = birth.published.plan.clone();
     let mut running = Running::new(engine, plan, birth.header.clone(), PlayState::default());
     if let Some(slot) = &mut running.slot {
         slot.place = SlotPlace::Held;
     }
-    running.pending.docs = birth.docs.clone();
-    running.pending.audit = birth.audit.clone();
+    running.pending.docs = std::mem::take(&mut birth.docs);
+    running.pending.audit = std::mem::take(&mut birth.audit);
     let now = birth.header.created_at;
     running.record(birth.admission(Payload::Plain(birth.args.clone()), false), now);
     running.think_first().await;
-    match running.commit_once().await {
-        Ok(()) => Ok(Ok(running)),
-        Err(NotCommitted::Conflict(Conflict::SlotBusy)) => {
+    let failed = match running.commit_once().await {
+        Ok(()) => return Ok(Ok(running)),
+        Err(failed) => failed,
+    };
+    birth.docs = running.pending.docs;
+    birth.audit = running.pending.audit;
+    match failed {
+        NotCommitted::Conflict(Conflict::SlotBusy) => {
             let queues = birth.published.plan.def.concurrency.as_ref();
             if queues.is_some_and(|limit| limit.on_limit == model::flow::OnLimit::Reject) {
                 return Err(NotBorn::Refused(AdmitError::LimitReached));
             }
             defer(engine, birth, SlotPlace::Queued).await.map(Err)
         }
-        Err(error) => Err(not_born(error)),
+        error => Err(not_born(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::batch::{Batch, Chunk, Committed, Message, PlayWrite, Wait};
 use model::codec;
 use model::ids::MessageId;
-use model::limits::{SNAPSHOT_RECORDS, STORED_BYTES};
+use model::limits::STORED_BYTES;
 use model::payload::{Payload, ValueRef};
 use model::play::{PlayHeader, PlayKey, PlayState as Standing, SlotPlace};
 use model::record::{Entry, MessageBody};
@@ -14,6 +14,7 @@ use model::time::Timestamp;
 use store::{CommitError, Conflict, StoreError};
 
 use super::play::{Pending, Running, wait_of, waits_of};
+use super::tail::Tail;
 use crate::decide::{Input, Refusal};
 use crate::failpoint::FailPoint;
 use crate::pack::{PackError, Packed};
@@ -92,7 +93,8 @@ impl Running {
             engine.at(FailPoint::Subflow);
         }
         let mut header = batch.plays[0].header.clone();
-        let wrote_snapshot = batch.plays[0].snapshot.is_some();
+        let snapshot = batch.plays[0].snapshot.as_ref().map(|snapshot| snapshot.len());
+        let records = batch.plays[0].chunk.as_ref().map_or(0, |chunk| chunk.bytes.len());
         let committed = match engine.parts.store.commit(batch).await {
             Ok(committed) => committed,
             Err(CommitError::Conflict(conflict)) => match self.committed_before(&header).await {
@@ -109,8 +111,9 @@ impl Running {
         };
         self.in_doubt = false;
         engine.at(if is_admission { FailPoint::AfterAdmission } else { FailPoint::AfterCommit });
-        if wrote_snapshot {
-            self.snapshot_at = header.records;
+        self.tail.bytes += records;
+        if let Some(snapshot) = snapshot {
+            self.tail = Tail { from: header.records, bytes: 0, snapshot };
             engine.at(FailPoint::Compaction);
         }
         let Pending { children, touched, .. } = std::mem::take(&mut self.pending);
@@ -231,7 +234,7 @@ impl Running {
 
     /// The state, encoded, where enough has happened since it was last written down.
     fn snapshot(&mut self) -> Result<Option<Arc<[u8]>>, PackError> {
-        if self.state.is_ended() || self.state.records - self.snapshot_at < SNAPSHOT_RECORDS {
+        if self.state.is_ended() || !self.tail.is_long(self.state.records) {
             return Ok(None);
         }
         let mut failure = None;
@@ -327,7 +330,7 @@ impl Running {
             engine.persist(|| engine.parts.store.load(key)).await.map_err(|error| Abandoned(error.to_string()))?;
         let loaded = loaded.ok_or_else(gone)?;
         let state = PlayState::read(&self.plan, &loaded).map_err(|error| Abandoned(error.to_string()))?;
-        self.snapshot_at = loaded.snapshot.map_or(0, |snapshot| snapshot.records);
+        self.tail = Tail::of(&loaded);
         self.header = loaded.header;
         self.state = state;
         self.slot = self.header.slot.clone();

@@ -11,6 +11,7 @@ use store::{Conflict, Loaded, StoreError};
 use super::commit::{Abandoned, NotCommitted, decode_records, look_again};
 use super::play::{Note, Running};
 use super::plays::Inbox;
+use super::tail::Tail;
 use super::{Engine, EngineError};
 use crate::decide::{Input, Refusal};
 use crate::flows::FlowError;
@@ -92,16 +93,16 @@ enum LoadError {
 }
 
 /// The play, unless it is gone or has ended.
-async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Option<Running>, LoadError> {
+async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Option<Box<Running>>, LoadError> {
     let Some(loaded) = engine.persist(|| engine.parts.store.load(play)).await? else { return Ok(None) };
     if loaded.header.state.is_ended() {
         return Ok(None);
     }
     let plan = engine.plan_of(play.company, loaded.header.flow.definition).await?;
     let state = PlayState::read(&plan, &loaded)?;
-    let snapshot_at = loaded.snapshot.map_or(0, |snapshot| snapshot.records);
+    let tail = Tail::of(&loaded);
     let mut running = Running::new(engine, plan, loaded.header, state);
-    running.snapshot_at = snapshot_at;
+    running.tail = tail;
     running.receive(loaded.messages).await;
     Ok(Some(running))
 }

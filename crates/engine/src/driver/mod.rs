@@ -19,6 +19,7 @@ mod report;
 mod retention;
 mod retry;
 mod scheduler;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,7 +180,7 @@ impl Engine {
         self.alarm.ring();
         tokio::select! {
             biased;
-            () = self.plays.emptied() => 0,
+            () = self.plays.until(|count| count == 0) => 0,
             () = self.parts.world.sleep(patience) => self.plays.len(),
         }
     }

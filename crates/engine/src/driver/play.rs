@@ -28,6 +28,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
 use super::children::NewPlay;
 use super::commit::Abandoned;
 use super::plays::Inbox;
+use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
 use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, StepScope, decide};
 use crate::failpoint::FailPoint;
@@ -137,8 +138,8 @@ pub(super) struct Running {
     pub(super) slot: Option<Slot>,
     /// A play that could not begin is not tried again before.
     pub(super) not_before: Option<Timestamp>,
-    /// Records when the state was last written down.
-    pub(super) snapshot_at: u64,
+    /// What is read to bring the play back.
+    pub(super) tail: Tail,
     /// What the play gives, once it has ended.
     pub(super) out: Option<Payload>,
     pub(super) watchers: Vec<oneshot::Sender<Report>>,
@@ -151,12 +152,13 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(engine: &Arc<Engine>, plan: Arc<Plan>, header: PlayHeader, state: PlayState) -> Self {
-        Self {
+    pub(super) fn new(engine: &Arc<Engine>, plan: Arc<Plan>, header: PlayHeader, state: PlayState) -> Box<Self> {
+        // It is large, and handed from future to future.
+        Box::new(Self {
             packer: Packer::new(header.key, engine.parts.seal.clone()),
             engine: engine.clone(),
             plan,
-            snapshot_at: state.records,
+            tail: Tail { from: state.records, ..Tail::default() },
             waits: waits_of(&state),
             slot: header.slot.clone(),
             state,
@@ -181,7 +183,7 @@ impl Running {
             replies: Vec::new(),
             broken: None,
             wound: false,
-        }
+        })
     }
 
     pub(super) fn key(&self) -> PlayKey {
@@ -189,7 +191,7 @@ impl Running {
     }
 
     /// Runs the play until it has ended or waits, then lets it go.
-    pub(super) async fn run(mut self, mut inbox: Inbox) {
+    pub(super) async fn run(mut self: Box<Self>, mut inbox: Inbox) {
         loop {
             if let Err(Abandoned(why)) = self.advance().await {
                 tracing::warn!(play = %self.key().play, %why, "letting a play go");
@@ -387,7 +389,7 @@ impl Running {
             return Err(error);
         }
         self.keep_new_values();
-        self.pending.records.extend(model::codec::encode(entry)?);
+        model::codec::append(&mut self.pending.records, entry)?;
         self.pending.count += 1;
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! [`Plays`]: the plays in memory, and how they are told things.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::play::PlayKey;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
 
 use super::play::Note;
 
@@ -13,15 +14,11 @@ use super::play::Note;
 pub(super) type Inbox = UnboundedReceiver<Note>;
 
 /// The plays in memory. A play is in here from before it is loaded until after it has let go.
+#[derive(Default)]
 pub(super) struct Plays {
     notes: Mutex<HashMap<PlayKey, UnboundedSender<Note>>>,
-    count: watch::Sender<usize>,
-}
-
-impl Default for Plays {
-    fn default() -> Self {
-        Self { notes: Mutex::default(), count: watch::Sender::new(0) }
-    }
+    count: AtomicUsize,
+    changed: Notify,
 }
 
 impl Plays {
@@ -37,7 +34,7 @@ impl Plays {
         }
         let (sender, inbox) = unbounded_channel();
         notes.insert(play, sender);
-        self.count.send_replace(notes.len());
+        self.counted(notes);
         Some(inbox)
     }
 
@@ -53,7 +50,7 @@ impl Plays {
         let (sender, inbox) = unbounded_channel();
         let _ = sender.send(note);
         notes.insert(play, sender);
-        self.count.send_replace(notes.len());
+        self.counted(notes);
         Some(inbox)
     }
 
@@ -64,7 +61,7 @@ impl Plays {
             return false;
         }
         notes.remove(&play);
-        self.count.send_replace(notes.len());
+        self.counted(notes);
         true
     }
 
@@ -72,22 +69,29 @@ impl Plays {
     pub(super) fn drop_out(&self, play: PlayKey) {
         let mut notes = self.notes();
         notes.remove(&play);
-        self.count.send_replace(notes.len());
+        self.counted(notes);
+    }
+
+    fn counted(&self, notes: MutexGuard<'_, HashMap<PlayKey, UnboundedSender<Note>>>) {
+        self.count.store(notes.len(), Ordering::Release);
+        drop(notes);
+        self.changed.notify_waiters();
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        *self.count.borrow()
+        self.count.load(Ordering::Acquire)
     }
 
-    /// The number of plays, as it changes.
-    pub(super) fn count(&self) -> watch::Receiver<usize> {
-        self.count.subscribe()
-    }
-
-    /// Returns when there is none.
-    pub(super) async fn emptied(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    /// Returns when their number is as wanted.
+    pub(super) async fn until(&self, wanted: impl Fn(usize) -> bool) {
+        loop {
+            // Whoever waits must do so before looking, or a change between the two is missed.
+            let changed = self.changed.notified();
+            if wanted(self.len()) {
+                return;
+            }
+            changed.await;
+        }
     }
 }

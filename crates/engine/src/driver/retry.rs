@@ -80,7 +80,8 @@ impl Engine {
         let after = Value::map([("retryOf", Value::from(play.play.to_string())), ("from", from.clone().into())]);
         let audit = audit::of_play(&header, &header.actor, "play.retry", after, request, now);
         let retry = from.map_or(RetryFrom::Failure, RetryFrom::Layer);
-        let birth = Birth { published, header, args, keys, docs: Vec::new(), audit: vec![audit], retry: Some(retry) };
+        let (docs, audit, retry) = (Vec::new(), vec![audit], Some(retry));
+        let birth = Box::new(Birth { published, header, args, keys, docs, audit, retry });
         Ok(self.bear(birth, None).await?)
     }
 }

@@ -47,17 +47,16 @@ impl Alarm {
 
 /// Runs until the engine drains.
 pub(super) async fn run(engine: Arc<Engine>) {
-    let mut in_memory = engine.plays.count();
     while !engine.is_draining() {
         // What is set from here on is seen by the next round.
         engine.alarm.at.store(i64::MAX, Ordering::Release);
         let room = engine.parts.settings.max_active.saturating_sub(engine.plays.len());
         if room == 0 {
             let limit = engine.parts.settings.max_active;
-            let has_room = in_memory.wait_for(|count| *count < limit);
+            let has_room = engine.plays.until(|count| count < limit);
             tokio::select! {
                 biased;
-                _ = has_room => {}
+                () = has_room => {}
                 () = engine.alarm.bell.notified() => {}
             }
             continue;
@@ -67,7 +66,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             Ok(Next::Change(seen)) => {
                 tokio::select! {
                     biased;
-                    _ = in_memory.wait_for(|count| *count != seen) => {}
+                    () = engine.plays.until(|count| count != seen) => {}
                     () = engine.alarm.bell.notified() => {}
                     // Others may have become due meanwhile.
                     () = engine.parts.world.sleep(engine.parts.world.longest_sleep()) => {}

@@ -9,13 +9,13 @@ use model::time::Timestamp;
 
 /// Random numbers that are fetched from the system at once: each play takes several, and asking
 /// the system for each is most of what they would cost.
-const FETCHED: usize = 64;
+const FETCHED: usize = 256;
 
 /// The clock and the randomness of the machine.
 #[derive(Debug, Default)]
 pub(super) struct SystemWorld {
-    /// Bytes of the system that nobody was given yet.
-    random: Mutex<Vec<u8>>,
+    /// Numbers of the system that nobody was given yet.
+    random: Mutex<Vec<u64>>,
 }
 
 #[async_trait]
@@ -28,13 +28,15 @@ impl World for SystemWorld {
 
     fn random(&self) -> u64 {
         let mut left = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        if left.is_empty() {
-            let mut fetched = vec![0; FETCHED * size_of::<u64>()];
+        loop {
+            if let Some(number) = left.pop() {
+                return number;
+            }
+            let mut fetched = [0; FETCHED * size_of::<u64>()];
             // A system without randomness cannot make ids that nobody guesses: better to stop here.
             getrandom::fill(&mut fetched).unwrap_or_else(|error| panic!("the system has no randomness: {error}"));
-            *left = fetched;
+            left.extend(fetched.as_chunks().0.iter().copied().map(u64::from_ne_bytes));
         }
-        (0..size_of::<u64>()).fold(0, |number, _| number << 8 | u64::from(left.pop().unwrap_or_default()))
     }
 
     async fn sleep(&self, duration: Duration) {
