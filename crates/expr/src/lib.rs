@@ -47,7 +47,6 @@ mod given;
 mod reads;
 mod scope;
 mod stop;
-mod suggest;
 mod syntax;
 mod template;
 

@@ -16,6 +16,7 @@ pub mod payload;
 pub mod play;
 pub mod record;
 pub mod seal;
+pub mod suggest;
 pub mod time;
 pub mod value;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use expr::{Read, ReadRoot, Template};
 use model::flow::{Compensate, Filter, FlowDef, InDoubt, Layer, Retry};
 use model::limits::{LAYERS_PER_FLOW, LOOP_NESTING, RETRIES};
+use model::suggest::nearest;
 use model::value::Value;
 use sdk::{Module, Role};
 
@@ -126,14 +127,8 @@ fn unknown_deps(def: &FlowDef) -> Vec<Problem> {
 
 /// Says that a ref does not exist, and which one may have been meant.
 pub(super) fn unknown_ref(def: &FlowDef, name: &str) -> String {
-    let near = def
-        .layers
-        .iter()
-        .map(|layer| (strsim::damerau_levenshtein(&layer.name, name), &layer.name))
-        .filter(|(distance, near)| *distance <= 2 && *distance < near.len())
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        Some((_, near)) => format!("no flowlet has the ref {name:?}; did you mean {near:?}?"),
+    match nearest(name, def.layers.iter().map(|layer| &*layer.name)) {
+        Some(near) => format!("no flowlet has the ref {name:?}; did you mean {near:?}?"),
         None => format!("no flowlet has the ref {name:?}"),
     }
 }

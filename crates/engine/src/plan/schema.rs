@@ -1,6 +1,7 @@
 //! Whether arguments fit their module's schema, as far as that is known before they are evaluated.
 
 use jsonschema::error::ValidationErrorKind;
+use model::suggest::nearest;
 use model::value::Value;
 use sdk::Module;
 
@@ -28,16 +29,23 @@ pub(super) fn check(module: &Module, args: &Value, place: &Place) -> Vec<Problem
             if !about_keys && holds_expression(found) {
                 return None;
             }
-            Some(place.at(&as_path(pointer)).problem(message(&error)))
+            Some(place.at(&as_path(pointer)).problem(message(&error, module)))
         })
         .collect()
 }
 
-fn message(error: &jsonschema::ValidationError<'_>) -> String {
+fn message(error: &jsonschema::ValidationError<'_>, module: &Module) -> String {
     match error.kind() {
         ValidationErrorKind::Required { property } => format!("lacks {}", property.as_str().unwrap_or_default()),
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("does not take {}; see `flow8 modules` for what it takes", unexpected.join(", "))
+            let known = module.args.get("properties").and_then(|known| known.as_object());
+            let is_argument = error.instance_path().as_str().is_empty();
+            let near = known.filter(|_| is_argument).into_iter().flat_map(|known| known.keys().map(String::as_str));
+            let hint = match unexpected.first().and_then(|name| nearest(name, near)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("see `flow8 modules {}` for what it takes", module.id),
+            };
+            format!("does not take {}; {hint}", unexpected.join(", "))
         }
         _ => error.to_string(),
     }

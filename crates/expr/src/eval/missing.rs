@@ -1,10 +1,10 @@
 //! Says where a path broke, and what was probably meant.
 
 use model::Value;
+use model::suggest::did_you_mean;
 
 use super::compare::described;
 use crate::stop::{Failure, Halt, Reason};
-use crate::suggest::did_you_mean;
 use crate::syntax::{Base, Path, Step};
 
 /// A root that is not there, with the path that names it.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use model::suggest::did_you_mean;
 use model::{Map, Value};
 
 use super::{Function, Kind, Operands, strict};
 use crate::budget::Budget;
 use crate::eval::compare;
 use crate::stop::{Halt, Outcome};
-use crate::suggest::did_you_mean;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict(

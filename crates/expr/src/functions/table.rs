@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use model::suggest::did_you_mean;
+
 use super::Function;
-use crate::suggest::did_you_mean;
 
 /// The functions by what they are about; one file each.
 static GROUPS: &[&[Function]] = &[

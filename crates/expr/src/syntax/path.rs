@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use model::Value;
 use model::flow::Ref;
+use model::suggest::did_you_mean;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::lex::Kind;
 use super::parse::{Parsed, Parser};
 use super::{Base, Expr, Node, Path, Step, message};
 use crate::fault::Problem;
-use crate::suggest::did_you_mean;
 
 /// Everything that a path can start with, and what it is; a leading dot is the current element.
 const ROOTS: &[(&str, &str)] = &[

@@ -2,6 +2,7 @@
 
 use engine::plan::Problem;
 use model::flow::{FlowDef, Layer};
+use model::suggest::nearest;
 use model::value::{ValueError, from_value};
 use model::{Map, Value};
 
@@ -82,10 +83,8 @@ fn rephrased(message: &str) -> Option<String> {
     let mut words = message.split('`').skip(1).step_by(2);
     let given = words.next()?;
     let known: Vec<&str> = words.collect();
-    let distance = |word: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), &given.to_lowercase());
-    let near = known.iter().map(|word| (distance(word), *word)).filter(|(distance, _)| *distance <= 2).min();
-    let hint = match near {
-        Some((_, near)) => format!("did you mean {near}?"),
+    let hint = match nearest(given, known.iter().copied()) {
+        Some(near) => format!("did you mean {near}?"),
         None => format!("known are {}", known.join(", ")),
     };
     Some(if what.contains("field") {

@@ -31,7 +31,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (
             include_str!("flows/wrong-args.yaml"),
             vec![
-                "flow.yaml:7:5: call args: does not take methd",
+                "flow.yaml:7:5: call args: does not take methd; did you mean method?",
                 "flow.yaml:14:20: wait args.seconds: no flowlet has the ref \"cal\"; did you mean \"call\"?",
                 "flow.yaml:18:36: log args.message: the expression ends where a value is missing",
             ],

@@ -7,7 +7,7 @@ const LONGEST: usize = 64;
 const MOST: usize = 500;
 
 /// The candidate that the name was most likely meant to be; `None` where none is near.
-pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if name.is_empty() || name.len() > LONGEST {
         return None;
     }
@@ -24,7 +24,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// `; did you mean "x"?`, or nothing.
-pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+pub fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(name, candidates).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
