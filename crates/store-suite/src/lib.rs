@@ -5,6 +5,7 @@
 
 mod cases;
 mod compare;
+pub mod mongod;
 mod things;
 
 pub use cases::{CASES, Case, Running};

@@ -5,7 +5,7 @@
 //! means: it keeps headers, records and documents, and keeps the promises of [`Store::commit`].
 
 pub mod fault;
-mod limit;
+pub mod limit;
 pub mod memory;
 pub mod sqlite;
 
@@ -332,7 +332,7 @@ pub enum StoreError {
 }
 
 /// At most `limit` plays, one from each company in turn.
-fn fair_share(by_company: Vec<Vec<PlayKey>>, limit: usize) -> Vec<PlayKey> {
+pub fn fair_share(by_company: Vec<Vec<PlayKey>>, limit: usize) -> Vec<PlayKey> {
     let mut queues: Vec<_> = by_company.into_iter().map(Vec::into_iter).collect();
     let mut shares = Vec::new();
     while shares.len() < limit && !queues.is_empty() {

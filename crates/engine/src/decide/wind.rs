@@ -14,6 +14,8 @@ use crate::state::{Active, At, PlayState, Stopping};
 /// Takes the next step towards the end, if there is one to take.
 pub(super) fn wind(ctx: Ctx<'_>) -> Decision {
     match &ctx.state.stopping {
+        // What failed while the play is on hold is undone when it goes on.
+        Some(_) if ctx.state.held_since.is_some() => Decision::nothing(),
         Some(stopping) => wind_up(ctx, stopping),
         None if ctx.state.is_through() => end(ctx, natural_end(ctx.state)),
         None => Decision::nothing(),

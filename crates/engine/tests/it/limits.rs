@@ -143,6 +143,31 @@ layers:
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_during_a_hold_is_undone_after_it() {
+    let stage = Stage::new().await;
+    stage.peer.will("hotel", [Act::RefuseLate(Duration::from_secs(10))]);
+    stage
+        .publish(
+            r#"
+name: Trip
+layers:
+  - {ref: flight, appId: call, args: {name: flight}, compensate: {appId: call, args: {name: cancel flight}}}
+  - {ref: hotel, appId: call, index: 1, args: {name: hotel}}
+"#,
+        )
+        .await;
+    let play = stage.start("trip", "{}").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stage.command(play, Command::Hold { actor: person(1) }).await.expect("holds");
+    stage.until(play, PlayState::OnHold).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(stage.peer.names(), ["flight", "hotel"], "nothing begins, no undoing either");
+    stage.command(play, Command::Resume { actor: person(1) }).await.expect("resumes");
+    assert_eq!(stage.ended(play).await.state, PlayState::Fail);
+    assert_eq!(stage.peer.names(), ["flight", "hotel", "cancel flight"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_timer_that_fires_during_a_hold_is_heeded_after_it() {
     let stage = Stage::new().await;
     let play = stage.run("{name: Timer, layers: [{ref: a, appId: delay, args: {seconds: 60}}]}", "{}").await.header.key;

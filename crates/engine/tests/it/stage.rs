@@ -371,6 +371,8 @@ pub(crate) enum Act {
     Do(Duration),
     /// It refuses, and has done nothing.
     Refuse,
+    /// It refuses after a while.
+    RefuseLate(Duration),
     /// It does it, and the answer is lost.
     DoAndLose,
     /// The call is lost on the way, but nobody knows.
@@ -444,6 +446,11 @@ impl Peer {
                 tokio::time::sleep(after).await;
                 note(true);
                 Ok(PeerOut::of(&args, ctx.attempt))
+            }
+            Act::RefuseLate(after) => {
+                tokio::time::sleep(after).await;
+                note(false);
+                Err(Mishap::Failed(failure("refused")))
             }
             Act::Refuse => {
                 note(false);

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::writer::{Work, blob};
 use crate::Conflict;
-use crate::limit::{self, Move, Standing};
+use crate::limit::{self, Move, Standing, limit_key_bytes, place_number, place_of};
 
 /// Numbers that rise with every commit.
 #[derive(Debug, Clone, Copy)]
@@ -513,27 +513,4 @@ pub(super) fn read_id(value: rusqlite::types::ValueRef<'_>) -> rusqlite::Result<
 
 fn doc_params(key: &DocKey) -> ([u8; 12], &str, &str) {
     (id(key.company.0), key.kind.as_str(), &key.id)
-}
-
-/// A flow's id, then the digest of the key.
-pub(super) fn limit_key_bytes(key: &LimitKey) -> [u8; 44] {
-    let mut bytes = [0; 44];
-    bytes[..12].copy_from_slice(key.flow.0.as_bytes());
-    bytes[12..].copy_from_slice(&key.key.0);
-    bytes
-}
-
-fn place_number(place: SlotPlace) -> i64 {
-    match place {
-        SlotPlace::Later => 0,
-        SlotPlace::Queued => 1,
-        SlotPlace::Held => 2,
-        SlotPlace::Left => 3,
-    }
-}
-
-fn place_of(number: i64) -> Option<SlotPlace> {
-    [SlotPlace::Later, SlotPlace::Queued, SlotPlace::Held, SlotPlace::Left]
-        .into_iter()
-        .nth(usize::try_from(number).ok()?)
 }

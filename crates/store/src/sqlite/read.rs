@@ -13,7 +13,8 @@ use model::time::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
-use super::apply::{id, limit_key_bytes, read_id};
+use super::apply::{id, read_id};
+use crate::limit::limit_key_bytes;
 use crate::{
     AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize,
     WaitQuery, fair_share,

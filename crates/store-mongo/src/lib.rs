@@ -1,0 +1,199 @@
+//! The store of many replicas: MongoDB 6 or later, as a replica set.
+//!
+//! What [`store::Store`] promises holds over all replicas. A commit is a transaction that most
+//! members have on disk before it is answered; batches that wait at the same time share one
+//! ([`writer`]). A play's revision rises with every commit, so a replica that lost a play can
+//! commit nothing for it any more.
+
+mod apply;
+mod fault;
+mod feed;
+mod keys;
+mod read;
+mod rows;
+mod schema;
+mod tx;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::batch::{Batch, Chunk, Committed, Message, Wait};
+use model::doc::{Doc, DocKey, UniqueKey};
+use model::ids::{CompanyId, FlowId};
+use model::payload::Digest;
+use model::play::{LimitKey, PlayHeader, PlayKey};
+use model::time::Timestamp;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria};
+use mongodb::{Client, Database};
+use store::{
+    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
+    StoreError, StoreSize, WaitQuery,
+};
+
+use self::fault::{Fault, meaning};
+use self::feed::Settled;
+use self::writer::Writer;
+
+/// The database's name where the URI names none.
+pub const DATABASE: &str = "flow8";
+
+/// How long it is looked for a server that takes writes.
+const SELECTION: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How to reach the store.
+#[derive(Clone)]
+pub struct MongoOptions {
+    /// `mongodb://` or `mongodb+srv://`, with whatever options the server needs. It holds a password.
+    pub uri: String,
+    /// The database; the URI's, else [`DATABASE`].
+    pub database: Option<String>,
+}
+
+/// MongoDB.
+pub struct MongoStore {
+    db: Database,
+    writer: Writer,
+    settled: Settled,
+}
+
+impl MongoStore {
+    /// Connects, and makes what is missing.
+    ///
+    /// # Errors
+    /// Where the URI is wrong, no server can be reached, it refuses to sign flow8 in, it stands
+    /// alone, or a newer version made the store.
+    pub async fn open(options: &MongoOptions) -> Result<Self, StoreError> {
+        let (client, db) = connect(options).await?;
+        schema::refuse_standalone(&db).await?;
+        let found = schema::found(&db).await.map_err(Fault::into_store)?;
+        if let Some(found) = found.filter(|found| *found > schema::VERSION) {
+            let store = format!("MongoDB, database {}", db.name());
+            return Err(StoreError::Newer { store, found, known: schema::VERSION });
+        }
+        schema::migrate(&db).await.map_err(Fault::into_store)?;
+        let writer = Writer::start(&client, &db);
+        Ok(Self { db, writer, settled: Settled::default() })
+    }
+}
+
+async fn connect(options: &MongoOptions) -> Result<(Client, Database), StoreError> {
+    let wrong = |error: &mongodb::error::Error| StoreError::Failed(format!("the URI of MongoDB is not right: {error}"));
+    let mut client = ClientOptions::parse(&options.uri).await.map_err(|error| wrong(&error))?;
+    client.app_name.get_or_insert_with(|| "flow8".into());
+    client.server_selection_timeout.get_or_insert(SELECTION);
+    client.connect_timeout.get_or_insert(CONNECT);
+    client.write_concern = Some(tx::durable());
+    client.read_concern = Some(ReadConcern::majority());
+    client.selection_criteria = Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
+    let named = options.database.clone().or_else(|| client.default_database.clone());
+    let client = Client::with_options(client).map_err(|error| meaning(&error))?;
+    let db = client.database(named.as_deref().unwrap_or(DATABASE));
+    Ok((client, db))
+}
+
+/// What a read gives, or what its fault means.
+fn read<T>(outcome: Result<T, Fault>) -> Result<T, StoreError> {
+    outcome.map_err(Fault::into_store)
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.writer.commit(batch).await
+    }
+
+    async fn adopt(&self) -> Result<u64, StoreError> {
+        let plays = self.db.collection::<Document>(schema::PLAYS);
+        let change = doc! { "$unset": { "o": "" }, "$set": { "d": Timestamp::MIN.0 } };
+        let adopted = plays.update_many(doc! { "o": { "$exists": true } }, change).await;
+        adopted.map(|adopted| adopted.modified_count).map_err(|error| meaning(&error))
+    }
+
+    async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {
+        read(read::header(&self.db, play).await)
+    }
+
+    async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError> {
+        read(read::load(&self.db, play).await)
+    }
+
+    async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError> {
+        read(read::messages(&self.db, play).await)
+    }
+
+    async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError> {
+        read(read::headers(&self.db, query).await)
+    }
+
+    async fn chunks(&self, play: PlayKey, from: u64, limit: usize) -> Result<Vec<Chunk>, StoreError> {
+        read(read::chunks(&self.db, play, from, limit).await)
+    }
+
+    async fn value(&self, play: PlayKey, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        read(read::value(&self.db, play, digest).await)
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<PlayKey>, StoreError> {
+        read(read::due(&self.db, now, limit).await)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        read(read::next_due(&self.db).await)
+    }
+
+    async fn queue_heads(&self, company: CompanyId, flow: FlowId) -> Result<Vec<PlayKey>, StoreError> {
+        read(read::queue_heads(&self.db, company, flow).await)
+    }
+
+    async fn limit(&self, company: CompanyId, key: LimitKey) -> Result<LimitCount, StoreError> {
+        read(read::limit(&self.db, company, key).await)
+    }
+
+    async fn waits(&self, query: &WaitQuery) -> Result<Vec<Wait>, StoreError> {
+        read(read::waits(&self.db, query).await)
+    }
+
+    async fn feed(&self, company: Option<CompanyId>, after: u64, limit: usize) -> Result<Vec<FeedChunk>, StoreError> {
+        let upto = read(self.settled.advance(&self.db).await)?;
+        read(read::feed(&self.db, company, after, upto, limit).await)
+    }
+
+    async fn feed_end(&self) -> Result<u64, StoreError> {
+        read(self.settled.advance(&self.db).await)
+    }
+
+    async fn doc(&self, key: &DocKey) -> Result<Option<Doc>, StoreError> {
+        read(read::doc(&self.db, key).await)
+    }
+
+    async fn doc_by(&self, unique: &UniqueKey) -> Result<Option<Doc>, StoreError> {
+        read(read::doc_by(&self.db, unique).await)
+    }
+
+    async fn docs(&self, query: &DocQuery) -> Result<Vec<Doc>, StoreError> {
+        read(read::docs(&self.db, query).await)
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Doc>, StoreError> {
+        read(read::expired(&self.db, now, limit).await)
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
+        read(read::audit(&self.db, query).await)
+    }
+
+    async fn shrink(&self) -> Result<bool, StoreError> {
+        // The server uses what is free again by itself.
+        Ok(false)
+    }
+
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        read(read::size(&self.db).await)
+    }
+}

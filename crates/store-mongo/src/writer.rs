@@ -1,0 +1,218 @@
+//! Group commit: batches that wait are written together, in one transaction.
+//!
+//! As in the embedded store, nobody waits for a group to fill: while one is on its way, the next
+//! gathers. A few groups are on their way at once, since most of their time is spent on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::batch::{Batch, Committed};
+use mongodb::{Client, ClientSession, Database};
+use store::{CommitError, StoreError};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::apply::{apply, gather, is_plain, wanted};
+use crate::fault::Fault;
+use crate::feed::Numbers;
+use crate::tx::{Ops, Tx};
+
+/// Batches that may wait; beyond, whoever commits waits.
+const QUEUE: usize = 4_096;
+
+/// Batches in one transaction.
+const GROUP: usize = 128;
+
+/// Bytes of values and records in one transaction, about. A transaction of MongoDB is at its best below 16 MB.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// Groups on their way at once.
+const WRITERS: usize = 4;
+
+/// How often a transaction that met another is tried in all.
+const TRIES: u32 = 30;
+
+/// How long it waits before the second time; a little longer each time.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A batch, and where its answer goes.
+struct Work {
+    batch: Batch,
+    answer: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        let of_play = |write: &model::batch::PlayWrite| {
+            write.chunk.as_ref().map_or(0, |chunk| chunk.bytes.len())
+                + write.snapshot.as_ref().map_or(0, |bytes| bytes.len())
+                + write.values.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        };
+        self.batch.plays.iter().map(of_play).sum()
+    }
+}
+
+/// The way to those who write. They end when it is dropped, after what is queued.
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Work>,
+}
+
+impl Writer {
+    pub(crate) fn start(client: &Client, db: &Database) -> Self {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let inbox = Arc::new(Mutex::new(inbox));
+        for _ in 0..WRITERS {
+            tokio::spawn(run(client.clone(), db.clone(), inbox.clone()));
+        }
+        Self { queue }
+    }
+
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let gone = || StoreError::Failed("the store is closing".into());
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Work { batch, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn run(client: Client, db: Database, inbox: Arc<Mutex<mpsc::Receiver<Work>>>) {
+    let mut session = None;
+    while let Some(group) = next_group(&inbox).await {
+        let (plain, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|work| is_plain(&work.batch));
+        let mut alone = others;
+        if plain.len() == 1 {
+            alone.extend(plain);
+        } else if !plain.is_empty() {
+            alone.extend(commit_group(&client, &db, &mut session, plain).await);
+        }
+        for work in alone {
+            let outcome = commit_alone(&client, &db, &mut session, &work.batch).await;
+            // Whoever asked may have gone away.
+            let _ = work.answer.send(outcome);
+        }
+    }
+}
+
+async fn next_group(inbox: &Mutex<mpsc::Receiver<Work>>) -> Option<Vec<Work>> {
+    let mut inbox = inbox.lock().await;
+    let first = inbox.recv().await?;
+    let mut bytes = first.bytes();
+    let mut group = vec![first];
+    while group.len() < GROUP
+        && bytes < GROUP_BYTES
+        && let Ok(work) = inbox.try_recv()
+    {
+        bytes += work.bytes();
+        group.push(work);
+    }
+    Some(group)
+}
+
+/// The session of one writer; a new one after a failure.
+async fn session_of<'s>(
+    client: &Client,
+    session: &'s mut Option<ClientSession>,
+) -> Result<&'s mut ClientSession, Fault> {
+    if session.is_none() {
+        *session = Some(client.start_session().await?);
+    }
+    session.as_mut().ok_or_else(|| Fault::damaged("a session is missing"))
+}
+
+/// Commits plain batches together. Those that it could not commit so come back.
+async fn commit_group(
+    client: &Client,
+    db: &Database,
+    session: &mut Option<ClientSession>,
+    group: Vec<Work>,
+) -> Vec<Work> {
+    match try_group(client, db, session, &group).await {
+        Ok(outcomes) => {
+            for (work, committed) in group.into_iter().zip(outcomes) {
+                let _ = work.answer.send(Ok(committed));
+            }
+            Vec::new()
+        }
+        Err(fault) if fault.is_unknown() => {
+            // Whether it happened is for each of them to find out.
+            *session = None;
+            let error = fault.into_store();
+            for work in group {
+                let _ = work.answer.send(Err(error.clone().into()));
+            }
+            Vec::new()
+        }
+        Err(fault) => {
+            tracing::debug!(?fault, batches = group.len(), "a group is committed one by one");
+            group
+        }
+    }
+}
+
+async fn try_group(
+    client: &Client,
+    db: &Database,
+    session: &mut Option<ClientSession>,
+    group: &[Work],
+) -> Result<Vec<Committed>, Fault> {
+    let session = session_of(client, session).await?;
+    let (feed, audit) = group.iter().map(|work| wanted(&work.batch)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let taken = Numbers::take(db, feed, audit).await?;
+    let mut numbers = taken.clone();
+    let mut ops = Ops::default();
+    let committed: Vec<_> =
+        group.iter().map(|work| gather(&work.batch, &mut numbers, &mut ops)).collect::<Result<_, _>>()?;
+    let mut tx = Tx::begin(db, session).await?;
+    if let Err(fault) = tx.apply(&mut ops).await {
+        tx.abort().await;
+        taken.give_back(db).await;
+        return Err(fault);
+    }
+    tx.commit().await?;
+    Ok(committed)
+}
+
+/// Commits one batch, with every check; again and again while others come in between.
+async fn commit_alone(
+    client: &Client,
+    db: &Database,
+    session: &mut Option<ClientSession>,
+    batch: &Batch,
+) -> Result<Committed, CommitError> {
+    for tries in 1.. {
+        match try_alone(client, db, session, batch).await {
+            Ok(committed) => return Ok(committed),
+            Err(Fault::Conflict(conflict)) => return Err(conflict.into()),
+            Err(fault) if fault.may_pass() && tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
+            Err(fault) => {
+                *session = None;
+                return Err(fault.into_store().into());
+            }
+        }
+    }
+    Err(Fault::Raced.into_store().into())
+}
+
+async fn try_alone(
+    client: &Client,
+    db: &Database,
+    session: &mut Option<ClientSession>,
+    batch: &Batch,
+) -> Result<Committed, Fault> {
+    let session = session_of(client, session).await?;
+    let mut taken = None;
+    let numbers = async || {
+        let (feed, audit) = wanted(batch);
+        Ok(taken.insert(Numbers::take(db, feed, audit).await?).clone())
+    };
+    let mut tx = Tx::begin(db, session).await?;
+    match apply(&mut tx, batch, numbers).await {
+        Ok(committed) => tx.commit().await.map(|()| committed),
+        Err(fault) => {
+            tx.abort().await;
+            if let Some(taken) = taken {
+                taken.give_back(db).await;
+            }
+            Err(fault)
+        }
+    }
+}
