@@ -9,24 +9,25 @@ mod apply;
 mod fault;
 mod feed;
 mod keys;
+mod lease;
 mod read;
 mod rows;
 mod schema;
 mod tx;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::doc::{Doc, DocKey, UniqueKey};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
-use mongodb::bson::{Document, doc};
-use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria};
+use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, Tls, TlsOptions};
 use mongodb::{Client, Database};
 use store::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
@@ -47,16 +48,23 @@ const SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How to reach the store.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct MongoOptions {
     /// `mongodb://` or `mongodb+srv://`, with whatever options the server needs. It holds a password.
     pub uri: String,
     /// The database; the URI's, else [`DATABASE`].
     pub database: Option<String>,
+    /// Connections at once; the driver's own number where none is given.
+    pub max_pool_size: Option<u32>,
+    /// Whom to trust beyond the usual authorities, as PEM.
+    pub tls_ca_file: Option<PathBuf>,
+    /// flow8's own certificate and key, as PEM.
+    pub tls_cert_key_file: Option<PathBuf>,
 }
 
 /// MongoDB.
 pub struct MongoStore {
+    client: Client,
     db: Database,
     writer: Writer,
     settled: Settled,
@@ -78,7 +86,7 @@ impl MongoStore {
         }
         schema::migrate(&db).await.map_err(Fault::into_store)?;
         let writer = Writer::start(&client, &db);
-        Ok(Self { db, writer, settled: Settled::default() })
+        Ok(Self { client, db, writer, settled: Settled::default() })
     }
 }
 
@@ -88,9 +96,16 @@ async fn connect(options: &MongoOptions) -> Result<(Client, Database), StoreErro
     client.app_name.get_or_insert_with(|| "flow8".into());
     client.server_selection_timeout.get_or_insert(SELECTION);
     client.connect_timeout.get_or_insert(CONNECT);
+    client.max_pool_size = options.max_pool_size.or(client.max_pool_size);
+    if options.tls_ca_file.is_some() || options.tls_cert_key_file.is_some() {
+        let mut tls = TlsOptions::default();
+        tls.ca_file_path = options.tls_ca_file.clone();
+        tls.cert_key_file_path = options.tls_cert_key_file.clone();
+        client.tls = Some(Tls::Enabled(tls));
+    }
     client.write_concern = Some(tx::durable());
     client.read_concern = Some(ReadConcern::majority());
-    client.selection_criteria = Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
+    client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     let named = options.database.clone().or_else(|| client.default_database.clone());
     let client = Client::with_options(client).map_err(|error| meaning(&error))?;
     let db = client.database(named.as_deref().unwrap_or(DATABASE));
@@ -108,11 +123,16 @@ impl Store for MongoStore {
         self.writer.commit(batch).await
     }
 
-    async fn adopt(&self) -> Result<u64, StoreError> {
-        let plays = self.db.collection::<Document>(schema::PLAYS);
-        let change = doc! { "$unset": { "o": "" }, "$set": { "d": Timestamp::MIN.0 } };
-        let adopted = plays.update_many(doc! { "o": { "$exists": true } }, change).await;
-        adopted.map(|adopted| adopted.modified_count).map_err(|error| meaning(&error))
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+        read(lease::beat(&self.db, replica, self.writer.sessions()).await.map(Some))
+    }
+
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
+        read(lease::adopt(&self.client, &self.db, me).await)
+    }
+
+    async fn claim(&self, plays: Vec<PlayKey>, now: Timestamp) -> Result<Vec<PlayKey>, StoreError> {
+        read(lease::claim(&self.db, plays, now).await)
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {

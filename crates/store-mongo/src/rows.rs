@@ -74,10 +74,11 @@ impl<'r> Row<'r> {
             .any(is_state)
     }
 
-    /// A play's header; for when it is due and who has it, the fields are the truth.
+    /// A play's header; for its revision, when it is due and who has it, the fields are the truth.
     pub(crate) fn header(&self) -> Result<PlayHeader, Fault> {
         let header: PlayHeader = codec::decode(self.bytes("h")?)?;
-        Ok(PlayHeader { due: self.maybe_number("d").map(Timestamp), owner: self.owner()?, ..header })
+        let due = self.maybe_number("d").map(Timestamp);
+        Ok(PlayHeader { revision: self.count("r")?, due, owner: self.owner()?, ..header })
     }
 
     pub(crate) fn chunk(&self) -> Result<Chunk, Fault> {

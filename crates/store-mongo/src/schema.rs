@@ -12,7 +12,7 @@ pub(crate) const VERSION: u32 = 1;
 
 /// A play's header, and the fields it is found by: `c` company, `r` revision, `f` flow, `s` state,
 /// `n` the state where it is not `DONE`, `d` due, `o` owner, `k` limit key, `q` place under it.
-/// For `d` and `o` the fields are the truth, for all else the header `h`.
+/// For `d`, `o` and `r` the fields are the truth, for all else the header `h`.
 pub(crate) const PLAYS: &str = "plays";
 /// Records in the order of their commits: `_id` is the place in the feed, `k` the play, `c` its
 /// company, `a` and `n` the first and how many, `b` the bytes. One with `v` holds nothing: its commit failed.
@@ -35,11 +35,13 @@ pub(crate) const LIMITS: &str = "limits";
 pub(crate) const AUDIT: &str = "audit";
 /// Numbers that only rise.
 pub(crate) const COUNTERS: &str = "counters";
+/// Replicas that are alive: `until` when at least, by the server's clock; `sessions` in which they write.
+pub(crate) const REPLICAS: &str = "replicas";
 /// The schema's version.
 pub(crate) const META: &str = "meta";
 
-const COLLECTIONS: [&str; 12] =
-    [AUDIT, CHUNKS, COUNTERS, DOCS, GATES, LIMITS, MESSAGES, META, PLAYS, SNAPSHOTS, VALUES, WAITS];
+const COLLECTIONS: [&str; 13] =
+    [AUDIT, CHUNKS, COUNTERS, DOCS, GATES, LIMITS, MESSAGES, META, PLAYS, REPLICAS, SNAPSHOTS, VALUES, WAITS];
 
 /// The number of a place in the queue, as `q` has it.
 pub(crate) const QUEUED: i64 = 1;

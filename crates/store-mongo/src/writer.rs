@@ -3,10 +3,11 @@
 //! As in the embedded store, nobody waits for a group to fill: while one is on its way, the next
 //! gathers. A few groups are on their way at once, since most of their time is spent on the wire.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::batch::{Batch, Committed};
+use mongodb::bson::Bson;
 use mongodb::{Client, ClientSession, Database};
 use store::{CommitError, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -14,6 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::apply::{apply, gather, is_plain, wanted};
 use crate::fault::Fault;
 use crate::feed::Numbers;
+use crate::lease;
 use crate::tx::{Ops, Tx};
 
 /// Batches that may wait; beyond, whoever commits waits.
@@ -54,16 +56,38 @@ impl Work {
 /// The way to those who write. They end when it is dropped, after what is queued.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Work>,
+    sessions: Arc<Sessions>,
+}
+
+/// The sessions in which is written, for whoever must end them.
+#[derive(Default)]
+struct Sessions(std::sync::Mutex<[Option<Bson>; WRITERS]>);
+
+impl Sessions {
+    fn set(&self, writer: usize, session: Option<Bson>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[writer] = session;
+    }
+
+    fn all(&self) -> Vec<Bson> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
+    }
 }
 
 impl Writer {
     pub(crate) fn start(client: &Client, db: &Database) -> Self {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let inbox = Arc::new(Mutex::new(inbox));
-        for _ in 0..WRITERS {
-            tokio::spawn(run(client.clone(), db.clone(), inbox.clone()));
+        let sessions = Arc::new(Sessions::default());
+        for number in 0..WRITERS {
+            let link = Link { client: client.clone(), number, session: None, sessions: sessions.clone() };
+            tokio::spawn(run(link, db.clone(), inbox.clone()));
         }
-        Self { queue }
+        Self { queue, sessions }
+    }
+
+    /// The sessions in which is written.
+    pub(crate) fn sessions(&self) -> Vec<Bson> {
+        self.sessions.all()
     }
 
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
@@ -74,18 +98,42 @@ impl Writer {
     }
 }
 
-async fn run(client: Client, db: Database, inbox: Arc<Mutex<mpsc::Receiver<Work>>>) {
-    let mut session = None;
+/// One writer's way to the server.
+struct Link {
+    client: Client,
+    number: usize,
+    session: Option<ClientSession>,
+    sessions: Arc<Sessions>,
+}
+
+impl Link {
+    async fn session(&mut self) -> Result<&mut ClientSession, Fault> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.client.start_session().await?,
+        };
+        let session = self.session.insert(session);
+        self.sessions.set(self.number, lease::session(session.id()));
+        Ok(session)
+    }
+
+    /// Takes a new session for what follows.
+    fn renew(&mut self) {
+        self.session = None;
+    }
+}
+
+async fn run(mut link: Link, db: Database, inbox: Arc<Mutex<mpsc::Receiver<Work>>>) {
     while let Some(group) = next_group(&inbox).await {
         let (plain, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|work| is_plain(&work.batch));
         let mut alone = others;
         if plain.len() == 1 {
             alone.extend(plain);
         } else if !plain.is_empty() {
-            alone.extend(commit_group(&client, &db, &mut session, plain).await);
+            alone.extend(commit_group(&mut link, &db, plain).await);
         }
         for work in alone {
-            let outcome = commit_alone(&client, &db, &mut session, &work.batch).await;
+            let outcome = commit_alone(&mut link, &db, &work.batch).await;
             // Whoever asked may have gone away.
             let _ = work.answer.send(outcome);
         }
@@ -107,25 +155,9 @@ async fn next_group(inbox: &Mutex<mpsc::Receiver<Work>>) -> Option<Vec<Work>> {
     Some(group)
 }
 
-/// The session of one writer; a new one after a failure.
-async fn session_of<'s>(
-    client: &Client,
-    session: &'s mut Option<ClientSession>,
-) -> Result<&'s mut ClientSession, Fault> {
-    if session.is_none() {
-        *session = Some(client.start_session().await?);
-    }
-    session.as_mut().ok_or_else(|| Fault::damaged("a session is missing"))
-}
-
 /// Commits plain batches together. Those that it could not commit so come back.
-async fn commit_group(
-    client: &Client,
-    db: &Database,
-    session: &mut Option<ClientSession>,
-    group: Vec<Work>,
-) -> Vec<Work> {
-    match try_group(client, db, session, &group).await {
+async fn commit_group(link: &mut Link, db: &Database, group: Vec<Work>) -> Vec<Work> {
+    match try_group(link, db, &group).await {
         Ok(outcomes) => {
             for (work, committed) in group.into_iter().zip(outcomes) {
                 let _ = work.answer.send(Ok(committed));
@@ -134,7 +166,7 @@ async fn commit_group(
         }
         Err(fault) if fault.is_unknown() => {
             // Whether it happened is for each of them to find out.
-            *session = None;
+            link.renew();
             let error = fault.into_store();
             for work in group {
                 let _ = work.answer.send(Err(error.clone().into()));
@@ -148,13 +180,8 @@ async fn commit_group(
     }
 }
 
-async fn try_group(
-    client: &Client,
-    db: &Database,
-    session: &mut Option<ClientSession>,
-    group: &[Work],
-) -> Result<Vec<Committed>, Fault> {
-    let session = session_of(client, session).await?;
+async fn try_group(link: &mut Link, db: &Database, group: &[Work]) -> Result<Vec<Committed>, Fault> {
+    let session = link.session().await?;
     let (feed, audit) = group.iter().map(|work| wanted(&work.batch)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     let taken = Numbers::take(db, feed, audit).await?;
     let mut numbers = taken.clone();
@@ -172,19 +199,14 @@ async fn try_group(
 }
 
 /// Commits one batch, with every check; again and again while others come in between.
-async fn commit_alone(
-    client: &Client,
-    db: &Database,
-    session: &mut Option<ClientSession>,
-    batch: &Batch,
-) -> Result<Committed, CommitError> {
+async fn commit_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<Committed, CommitError> {
     for tries in 1.. {
-        match try_alone(client, db, session, batch).await {
+        match try_alone(link, db, batch).await {
             Ok(committed) => return Ok(committed),
             Err(Fault::Conflict(conflict)) => return Err(conflict.into()),
             Err(fault) if fault.may_pass() && tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
             Err(fault) => {
-                *session = None;
+                link.renew();
                 return Err(fault.into_store().into());
             }
         }
@@ -192,13 +214,8 @@ async fn commit_alone(
     Err(Fault::Raced.into_store().into())
 }
 
-async fn try_alone(
-    client: &Client,
-    db: &Database,
-    session: &mut Option<ClientSession>,
-    batch: &Batch,
-) -> Result<Committed, Fault> {
-    let session = session_of(client, session).await?;
+async fn try_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<Committed, Fault> {
+    let session = link.session().await?;
     let mut taken = None;
     let numbers = async || {
         let (feed, audit) = wanted(batch);

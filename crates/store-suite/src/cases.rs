@@ -290,17 +290,19 @@ async fn adopted_plays_are_due_at_once(store: Arc<dyn Store>) {
         header.due = Some(Timestamp(500));
     })
     .await;
-    assert_eq!(store.adopt().await.expect("adopts"), 1);
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 1);
     assert_eq!(store.due(Timestamp(1), 10).await.expect("reads"), [running.key]);
     let adopted = store.header(running.key).await.expect("reads").expect("is there");
     assert_eq!((adopted.owner, adopted.due), (None, Some(Timestamp(0))));
-    assert_eq!(store.adopt().await.expect("adopts"), 0);
+    assert_eq!(conflict(&store, batch([write(&next(&running, |_| {}))])).await, Conflict::Play(running.key), "fenced");
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0);
     go_on(&store, &adopted, |header| {
         header.owner = Some(replica(2));
         header.due = None;
     })
     .await;
     assert!(store.due(Timestamp(1), 10).await.expect("reads").is_empty());
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0, "nobody adopts what is their own");
 }
 
 async fn a_message_wakes_a_play_that_nobody_has(store: Arc<dyn Store>) {

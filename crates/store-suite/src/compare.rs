@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use store::memory::MemoryStore;
 use store::{CommitError, DocQuery, PlayQuery, Store, WaitQuery};
 
-use crate::things::{COMPANY, OTHER, batch, company, header, limit_key, message, play, slot, write};
+use crate::things::{COMPANY, OTHER, batch, company, header, limit_key, message, play, replica, slot, write};
 
 /// One batch to try, on a few plays and documents, so that they meet.
 #[derive(Debug, Clone)]
@@ -190,7 +190,7 @@ pub async fn compare(store: Arc<dyn Store>, ops: &[Op]) {
     let model: Arc<dyn Store> = Arc::new(MemoryStore::default());
     for op in ops {
         if matches!(op, Op::Adopt) {
-            assert_eq!(store.adopt().await.expect("adopts"), model.adopt().await.expect("adopts"));
+            assert_eq!(store.adopt(replica(9)).await.expect("adopts"), model.adopt(replica(9)).await.expect("adopts"));
         }
         let batch = as_batch(op, &*model).await;
         let (ours, theirs) = (store.commit(batch.clone()).await, model.commit(batch).await);

@@ -15,7 +15,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/mongod"
 /// How long a server may take to come up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that is a replica set of one. It ends, and what it kept goes, when this is dropped.
+/// A server, a replica set of one unless it stands alone. It ends, and what it kept goes, when this is dropped.
 pub struct Mongod {
     process: Child,
     port: u16,
@@ -45,10 +45,24 @@ impl Mongod {
     /// Where it cannot be started.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&["--replSet", "rs0"])
+    }
+
+    /// Starts a server that is no replica set.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_alone() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         let process = Command::new(program())
-            .args(["--replSet", "rs0", "--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--quiet"])
+            .args(words)
+            .args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--quiet"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .arg("--port")
             .arg(port.to_string())

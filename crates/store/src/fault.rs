@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::doc::{Doc, DocKey, UniqueKey};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
@@ -83,8 +83,12 @@ impl<P: Plan> Store for Faulty<P> {
         if fate == Fate::FailsAfter { Err(failure().into()) } else { outcome }
     }
 
-    async fn adopt(&self) -> Result<u64, StoreError> {
-        self.inner.adopt().await
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+        self.inner.beat(replica).await
+    }
+
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
+        self.inner.adopt(me).await
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {

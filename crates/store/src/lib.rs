@@ -10,12 +10,13 @@ pub mod memory;
 pub mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::audit::AuditRow;
 use model::batch::{Batch, Chunk, Committed, Message, Wait, WaitKind};
 use model::doc::{Doc, DocKey, DocKind, UniqueKey};
-use model::ids::{CompanyId, FlowId, PlayId};
+use model::ids::{CompanyId, FlowId, PlayId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey, PlayState};
 use model::time::Timestamp;
@@ -37,12 +38,33 @@ pub trait Store: Send + Sync + 'static {
     /// either happens or conflicts.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 
-    /// Lets go of every play that a replica which is gone had in memory, so that they are due
-    /// at once. Returns how many.
+    /// Says that a replica is alive, where several may share the store; gives how soon it must say
+    /// so again, or lose what it has. None where there can be no other: then nothing is lost, ever.
     ///
     /// # Errors
     /// Where the store cannot be written.
-    async fn adopt(&self) -> Result<u64, StoreError>;
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+        let _ = replica;
+        Ok(None)
+    }
+
+    /// Lets go of every play that a replica which is gone had in memory, so that they are due
+    /// at once. Each rises by a revision: should that replica come back, it can commit nothing for
+    /// them. Returns how many.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError>;
+
+    /// Those of some due plays that whoever asks may look at: where several replicas share the
+    /// store, the others are not given them for a while.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn claim(&self, plays: Vec<PlayKey>, now: Timestamp) -> Result<Vec<PlayKey>, StoreError> {
+        let _ = now;
+        Ok(plays)
+    }
 
     /// The header of a play.
     ///

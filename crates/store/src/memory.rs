@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use model::audit::AuditRow;
 use model::batch::{Batch, Chunk, Committed, Message, PlayWrite, Wait};
 use model::doc::{Doc, DocKey, DocWrite, Expect, UniqueKey};
-use model::ids::{CompanyId, FlowId, Id, MessageId, PlayId};
+use model::ids::{CompanyId, FlowId, Id, MessageId, PlayId, ReplicaId};
 use model::limits::EXACT_TOTAL;
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey, Slot, SlotPlace};
@@ -358,13 +358,15 @@ impl Store for MemoryStore {
         Ok(world.apply(batch))
     }
 
-    async fn adopt(&self) -> Result<u64, StoreError> {
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
         let mut world = self.world();
+        let is_orphan = |play: &Play| play.header.owner.is_some_and(|owner| owner != me);
         let orphans: Vec<PlayKey> =
-            world.plays.iter().filter(|(_, play)| play.header.owner.is_some()).map(|(key, _)| *key).collect();
+            world.plays.iter().filter(|(_, play)| is_orphan(play)).map(|(key, _)| *key).collect();
         for key in &orphans {
             world.unindex(*key);
             if let Some(play) = world.plays.get_mut(key) {
+                play.header.revision += 1;
                 play.header.owner = None;
                 play.header.due = Some(Timestamp::MIN);
             }

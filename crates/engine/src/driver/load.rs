@@ -12,7 +12,7 @@ use super::commit::{Abandoned, NotCommitted, decode_records, look_again};
 use super::play::{Note, Running};
 use super::plays::Inbox;
 use super::tail::Tail;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, elsewhere};
 use crate::decide::{Input, Refusal};
 use crate::flows::FlowError;
 use crate::plan::Plan;
@@ -21,7 +21,7 @@ use crate::state::{At, Phase, PlayState};
 /// Brings a play into memory and runs it until it is let go.
 async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
     match load(&engine, play).await {
-        Ok(Some(mut running)) => match running.resume().await {
+        Ok(Found::Here(mut running)) => match running.resume().await {
             Ok(()) => running.run(inbox).await,
             Err(Abandoned(why)) => {
                 tracing::warn!(play = %play.play, %why, "cannot take a play up");
@@ -29,7 +29,7 @@ async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
             }
         },
         outcome => {
-            // It is gone or has ended, or it cannot be read; whoever wants something of it is told.
+            // It is gone, has ended or is elsewhere, or it cannot be read; whoever wants something of it is told.
             if let Err(error) = &outcome {
                 tracing::error!(play = %play.play, %error, "cannot load a play");
                 engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
@@ -39,7 +39,8 @@ async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
                 if let Note::Command(_, _, reply) = note {
                     let told = match &outcome {
                         Err(error) => EngineError::Internal(error.to_string()),
-                        _ => Refusal::Ended.into(),
+                        Ok(Found::Elsewhere) => elsewhere().into(),
+                        Ok(_) => Refusal::Ended.into(),
                     };
                     let _ = reply.send(Err(told));
                 }
@@ -92,11 +93,23 @@ enum LoadError {
     Flow(#[from] FlowError),
 }
 
-/// The play, unless it is gone or has ended.
-async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Option<Box<Running>>, LoadError> {
-    let Some(loaded) = engine.persist(|| engine.parts.store.load(play)).await? else { return Ok(None) };
+/// What is found of a play that is to be brought into memory.
+enum Found {
+    /// It is here now.
+    Here(Box<Running>),
+    /// It has ended, or is gone.
+    Ended,
+    /// Another replica has it.
+    Elsewhere,
+}
+
+async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Found, LoadError> {
+    let Some(loaded) = engine.persist(|| engine.parts.store.load(play)).await? else { return Ok(Found::Ended) };
     if loaded.header.state.is_ended() {
-        return Ok(None);
+        return Ok(Found::Ended);
+    }
+    if loaded.header.owner.is_some_and(|owner| owner != engine.replica) {
+        return Ok(Found::Elsewhere);
     }
     let plan = engine.plan_of(play.company, loaded.header.flow.definition).await?;
     let state = PlayState::read(&plan, &loaded)?;
@@ -104,7 +117,7 @@ async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Option<Box<Running>
     let mut running = Running::new(engine, plan, loaded.header, state);
     running.tail = tail;
     running.receive(loaded.messages).await;
-    Ok(Some(running))
+    Ok(Found::Here(running))
 }
 
 impl PlayState {

@@ -5,6 +5,7 @@
 //! somebody wants something of it.
 
 mod admit;
+mod alive;
 mod attempts;
 mod audit;
 mod children;
@@ -167,8 +168,12 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be reached.
     pub async fn start(self: &Arc<Self>) -> Result<u64, StoreError> {
-        let adopted = self.parts.store.adopt().await?;
+        let beat = self.parts.store.beat(self.replica).await?;
+        let adopted = self.parts.store.adopt(self.replica).await?;
         self.feed.send_replace(self.parts.store.feed_end().await?);
+        if let Some(pause) = beat {
+            tokio::spawn(alive::run(self.clone(), pause));
+        }
         tokio::spawn(scheduler::run(self.clone()));
         Ok(adopted)
     }
@@ -255,6 +260,9 @@ impl Engine {
         };
         if header.state.is_ended() {
             return Err(Refusal::Ended.into());
+        }
+        if header.owner.is_some_and(|owner| owner != self.replica) {
+            return Err(elsewhere().into());
         }
         // The play may leave memory between two looks; then it is brought back.
         for _ in 0..COMMAND_TRIES {
@@ -346,6 +354,11 @@ impl Engine {
             probe(point);
         }
     }
+}
+
+/// What is said of a play that another replica has in memory.
+fn elsewhere() -> Refusal {
+    Refusal::NotNow("another replica is at work on the play; try again in a moment".into())
 }
 
 /// How often a command is handed to a play that keeps leaving memory.

@@ -38,6 +38,11 @@ impl Plays {
         Some(inbox)
     }
 
+    /// Whether a play is in memory.
+    pub(super) fn has(&self, play: PlayKey) -> bool {
+        self.notes().contains_key(&play)
+    }
+
     /// Tells a play something. Where it is not in memory, it is taken in, and its inbox with the
     /// note in it is returned: the caller must load it.
     pub(super) fn note(&self, play: PlayKey, note: Note) -> Option<Inbox> {

@@ -98,11 +98,9 @@ async fn bring_back(engine: &Arc<Engine>, room: usize) -> Result<Next, store::St
     if due.is_empty() {
         return Ok(Next::At(engine.parts.store.next_due().await?));
     }
+    let new = due.into_iter().filter(|play| !engine.plays.has(*play)).take(room).collect();
     let mut brought = 0;
-    for play in due {
-        if brought == room {
-            break;
-        }
+    for play in engine.parts.store.claim(new, engine.now()).await? {
         if let Some(inbox) = engine.plays.take_in(play) {
             brought += 1;
             engine.at(FailPoint::Timer);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::doc::{Doc, DocKey, UniqueKey};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
@@ -77,8 +77,8 @@ impl Store for Fenced {
         outcome
     }
 
-    async fn adopt(&self) -> Result<u64, StoreError> {
-        self.there().await.adopt().await
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
+        self.there().await.adopt(me).await
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {

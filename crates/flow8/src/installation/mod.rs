@@ -21,6 +21,7 @@ use sdk::Registry;
 use store::Store;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
+use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinHandle;
 use vault::{KeyRing, MasterKey, TokenHash};
 
@@ -101,11 +102,6 @@ impl Installation {
     /// # Errors
     /// With what stands in the way, and what to do about it.
     pub async fn open(config: &Config, keep: Keep, probe: Option<Probe>) -> Result<Self, OpenError> {
-        if config.mongodb.uri.is_some() {
-            return Err(OpenError::NotYet(
-                "mongodb.uri: this build has the embedded store alone; leave MONGODB_URI unset",
-            ));
-        }
         if config.storage.s3.bucket.is_some() {
             return Err(OpenError::NotYet(
                 "storage.s3: this build keeps objects in a local folder; leave S3_BUCKET unset",
@@ -120,8 +116,15 @@ impl Installation {
         let folder = scratch.as_ref().map_or(config.data_dir.as_path(), |scratch| scratch.path());
         // The lock of the store comes first: whatever else is in the folder belongs to its holder.
         let store: Arc<dyn Store> = match keep {
-            Keep::InFolder => Arc::new(SqliteStore::open(&SqliteOptions::in_folder(folder))?),
             Keep::InMemory => Arc::new(MemoryStore::default()),
+            Keep::InFolder => match mongo_options(config) {
+                Some(options) => {
+                    // The embedded store makes the folder; here, nobody else would.
+                    std::fs::create_dir_all(folder).map_err(|source| folder_error(folder, source))?;
+                    Arc::new(MongoStore::open(&options).await?)
+                }
+                None => Arc::new(SqliteStore::open(&SqliteOptions::in_folder(folder))?),
+            },
         };
         let master = match config.master_key()? {
             Some(master) => master,
@@ -186,6 +189,18 @@ impl Installation {
     pub fn company(&self) -> CompanyId {
         self.bootstrap.company
     }
+}
+
+/// Where MongoDB is, if plays are kept there.
+fn mongo_options(config: &Config) -> Option<MongoOptions> {
+    let mongodb = &config.mongodb;
+    Some(MongoOptions {
+        uri: mongodb.uri.as_ref()?.reveal().to_owned(),
+        database: mongodb.database.clone(),
+        max_pool_size: u32::try_from(mongodb.max_pool_size.get()).ok(),
+        tls_ca_file: mongodb.tls_ca_file.clone(),
+        tls_cert_key_file: mongodb.tls_cert_key_file.clone(),
+    })
 }
 
 fn folder_error(folder: &Path, source: std::io::Error) -> OpenError {

@@ -11,6 +11,7 @@ mod durable;
 mod help;
 mod limits;
 mod modules;
+mod mongo;
 mod peer;
 mod people;
 mod plays;

@@ -19,7 +19,7 @@ use model::audit::AuditRow;
 use model::batch::{Batch, Chunk, Committed, Message, Wait};
 use model::codec;
 use model::doc::{Doc, DocKey, UniqueKey};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
@@ -173,8 +173,8 @@ impl Store for SqliteStore {
         self.writer.ask(|answer| Job::Commit(Box::new(writer::Work { batch, headers, audit, bodies, answer }))).await?
     }
 
-    async fn adopt(&self) -> Result<u64, StoreError> {
-        self.writer.ask(Job::Adopt).await?
+    async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
+        self.writer.ask(|answer| Job::Adopt(me, answer)).await?
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The columns that make a header.
-const HEADER: &str = "header, due, owner";
+const HEADER: &str = "header, due, owner, revision";
 
 /// Whether a state, as its column holds it, is an end.
 pub(super) fn is_ended(state: &str) -> bool {
@@ -39,6 +39,7 @@ fn header_of(row: &Row<'_>) -> rusqlite::Result<PlayHeader> {
     header.due = row.get::<_, Option<i64>>(1)?.map(Timestamp);
     header.owner =
         row.get_ref(2)?.as_blob_or_null()?.is_some().then(|| read_id(row.get_ref(2)?)).transpose()?.map(ReplicaId);
+    header.revision = row.get(3)?;
     Ok(header)
 }
 

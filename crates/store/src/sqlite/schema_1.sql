@@ -1,5 +1,5 @@
 -- A play's header. `header` holds all of it; the columns beside are those it is found by, and
--- for `due` and `owner` they are the truth.
+-- for `due`, `owner` and `revision` they are the truth.
 CREATE TABLE plays (
     company BLOB NOT NULL,
     play BLOB NOT NULL,

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::thread;
 
 use model::batch::{Batch, Committed};
+use model::ids::ReplicaId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::apply::{Counters, apply};
+use super::apply::{Counters, apply, id};
 use super::space::{Checkpoints, Shrunk, shrink};
 use super::store_error;
 use crate::{CommitError, Conflict, StoreError};
@@ -51,7 +52,7 @@ impl Work {
 /// What the thread is asked to do.
 pub(super) enum Job {
     Commit(Box<Work>),
-    Adopt(oneshot::Sender<Result<u64, StoreError>>),
+    Adopt(ReplicaId, oneshot::Sender<Result<u64, StoreError>>),
     Shrink(oneshot::Sender<Result<bool, StoreError>>),
     FeedEnd(oneshot::Sender<u64>),
 }
@@ -129,8 +130,11 @@ fn run_other(connection: &mut Connection, counters: &Counters, checkpoints: &mut
     // Whoever asked may have gone away; then nobody needs the answer.
     match job {
         Job::Commit(_) => {}
-        Job::Adopt(answer) => {
-            let adopted = connection.execute("UPDATE plays SET owner = NULL, due = 0 WHERE owner IS NOT NULL", ());
+        Job::Adopt(me, answer) => {
+            let adopted = connection.execute(
+                "UPDATE plays SET owner = NULL, due = 0, revision = revision + 1 WHERE owner IS NOT NULL AND owner <> ?",
+                [id(me.0)],
+            );
             let _ = answer.send(adopted.map(|plays| plays as u64).map_err(|error| store_error(connection, &error)));
         }
         Job::Shrink(answer) => {

@@ -20,7 +20,7 @@ use store::sqlite::{FILE_NAME, SqliteStore, Synchronous};
 use store::{CommitError, Store, StoreError};
 
 use crate::beginning::{Beginning, LOG_NAME, fresh, options, send_together, used};
-use crate::history::{History, View, mark_of};
+use crate::history::{History, NEWCOMER, View, mark_of};
 use crate::platter::{Call, Cut, Image, Platter};
 use crate::random::Random;
 use crate::{Folder, runtime, vfs};
@@ -216,7 +216,7 @@ impl Run<'_> {
             Ok(store) => Arc::new(store),
             Err(error) => return while_on(platter, &error).map(|()| None),
         };
-        match store.adopt().await {
+        match store.adopt(NEWCOMER).await {
             Ok(_) => {
                 history.adopted();
                 Ok(Some(store))
@@ -231,7 +231,7 @@ impl Run<'_> {
         let platter = Arc::new(Platter::holding(image, None));
         let _mount = vfs::mount(self.folder.path(), platter);
         let store = SqliteStore::open(&options(self.folder.path(), Synchronous::Full)).map_err(damaged)?;
-        store.adopt().await.map_err(damaged)?;
+        store.adopt(NEWCOMER).await.map_err(damaged)?;
         let view = View::of(&store).await.map_err(damaged)?;
         if let Some(lost) = history.acknowledged().find(|batch| !view.has(batch)) {
             return Err(Violation::Lost(mark_of(lost).id.clone()));
@@ -240,7 +240,7 @@ impl Run<'_> {
             history.committed(batch);
         }
         let model = history.model().await;
-        model.adopt().await.map_err(damaged)?;
+        model.adopt(NEWCOMER).await.map_err(damaged)?;
         let differences = view.differences(&View::of(&model).await.map_err(damaged)?);
         if !differences.is_empty() {
             return Err(Violation::Half(differences));

@@ -1,0 +1,72 @@
+//! Replicas that share a real MongoDB, each the binary itself in a process and a folder of its own.
+
+use std::path::Path;
+
+use store_suite::mongod::Mongod;
+
+use crate::peer::Peer;
+use crate::server::{RUNTIME, Server, Start, part};
+
+/// So many hex digits that nobody would guess, the same for all replicas.
+fn digits(count: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let digit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from_digit((state >> 60) as u32, 16).expect("a digit")
+    };
+    std::iter::repeat_with(digit).take(count).collect()
+}
+
+fn database() -> Mongod {
+    let server = Mongod::start();
+    RUNTIME.block_on(server.initiate());
+    server
+}
+
+fn replica(database: &Mongod, folder: &Path, name: &str) -> Server {
+    Start::on(&folder.join(name))
+        .variable("MONGODB_URI", &database.uri())
+        .variable("ENCRYPTION_KEY", &digits(256))
+        .variable("ENCRYPTION_KEY_SALT", &digits(64))
+        .serves()
+}
+
+#[test]
+fn what_a_killed_replica_was_at_goes_on_on_another() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (first, second) = (replica(&database, folder.path(), "first"), replica(&database, folder.path(), "second"));
+    let peer = Peer::new();
+    first.client.import(&peer.flow("Read", "GET"));
+    first.client.import(&peer.flow("Write", "POST"));
+    let (read, write) = (first.client.start("read", "{}"), first.client.start("write", "{}"));
+    peer.called(2);
+    // While the first is at work on it, the second does not touch it.
+    let (status, said) = second.client.ask("POST", &format!("/plays/{read}/cancel"), "{}");
+    assert_eq!(status, 409, "{}", said.to_json());
+    first.kill();
+    // The read is repeated. Whether the write took effect nobody knows, so it is not.
+    peer.called(3);
+    (0..3).for_each(|_| peer.let_go());
+    assert_eq!(part(&second.client.play_in(&read, "DONE"), "/out/value"), "here");
+    second.client.play_in(&write, "WAIT");
+    let inbox = second.client.granted("GET", "/approvals?kind=inDoubt", "");
+    assert_eq!((part(&inbox, "/total"), part(&inbox, "/data/0/playId")), ("1".into(), write));
+    assert_eq!(peer.calls(), 3);
+    second.stop();
+}
+
+#[test]
+fn a_play_that_waits_goes_on_wherever_the_event_comes() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (first, second) = (replica(&database, folder.path(), "first"), replica(&database, folder.path(), "second"));
+    let event = "apiVersion: flow8/v1\nkind: Flow\nname: Event\nlayers:\n\
+        \x20 - {ref: event, appId: wait-event, args: {key: signed}}\n\
+        \x20 - {ref: gives, appId: var, index: 1, args: {value: \"{{ $prev.event.data.by }}\"}}\n";
+    first.client.import(event);
+    let play = first.client.start("event", "{}");
+    first.client.play_in(&play, "WAIT");
+    second.client.granted("POST", "/events", r#"{"key": "signed", "data": {"by": "Ada"}}"#);
+    assert_eq!(part(&first.client.play_in(&play, "DONE"), "/out/value"), "Ada");
+    first.stop();
+    second.stop();
+}

@@ -1,0 +1,91 @@
+//! A replica that is gone loses what it had, and one that comes back can commit nothing of it.
+
+use std::time::Duration;
+
+use model::play::PlayKey;
+use model::time::Timestamp;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Document, doc};
+use store::{CommitError, Conflict, Store as _};
+use store_mongo::{DATABASE, MongoStore};
+
+use crate::stage::{Stage, commit, header, next, play, replica};
+
+/// Asks again and again until plays are adopted, for a minute at most.
+async fn adopted(store: &MongoStore) -> u64 {
+    let until = async {
+        loop {
+            match store.adopt(replica(2)).await.expect("adopts") {
+                0 => tokio::time::sleep(Duration::from_millis(100)).await,
+                plays => return plays,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), until).await.expect("in time")
+}
+
+#[tokio::test]
+async fn a_replica_keeps_its_plays_while_it_beats_and_loses_them_when_it_stops() {
+    let stage = Stage::new().await;
+    let (first, second) = (stage.store().await, stage.store().await);
+    assert!(first.beat(replica(1)).await.expect("beats").is_some());
+    let running = header(play(1), Some(replica(1)));
+    commit(&first, &running).await.expect("commits");
+    assert_eq!(second.adopt(replica(2)).await.expect("adopts"), 0, "it is alive");
+    first.beat(replica(1)).await.expect("beats");
+    let replicas = stage.raw().await.database(DATABASE).collection::<Document>("replicas");
+    let alive = replicas.find_one(doc! {}).await.expect("reads").expect("is there");
+    assert!(!alive.get_array("sessions").expect("sessions").is_empty(), "whoever takes over must end these");
+
+    // As if it were stopped by SIGSTOP: it says nothing any more.
+    assert_eq!(adopted(&second).await, 1);
+    assert_eq!(second.due(Timestamp(1), 10).await.expect("reads"), [running.key]);
+    match commit(&first, &next(&running)).await {
+        Err(CommitError::Conflict(Conflict::Play(key))) => assert_eq!(key, running.key),
+        other => panic!("a replica that lost a play committed: {other:?}"),
+    }
+    let taken = second.header(running.key).await.expect("reads").expect("is there");
+    commit(&second, &next(&taken)).await.expect("goes on");
+}
+
+#[tokio::test]
+async fn an_open_transaction_of_a_dead_replica_keeps_nobody_waiting() {
+    let stage = Stage::new().await;
+    let store = stage.store().await;
+    let running = header(play(1), Some(replica(1)));
+    commit(&store, &running).await.expect("commits");
+    // The dead replica has written the play in a transaction, and died before it committed.
+    let client = stage.raw().await;
+    let db = client.database(DATABASE);
+    let mut session = client.start_session().await.expect("a session");
+    session.start_transaction().await.expect("begins");
+    let plays = db.collection::<Document>("plays");
+    let touched = plays.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut session).await.expect("writes");
+    assert_eq!(touched.modified_count, 1);
+    let id = session.id().get("id").expect("an id").clone();
+    let owner = Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: vec![1; 12] });
+    let gone = doc! { "_id": owner, "until": mongodb::bson::DateTime::from_millis(0), "sessions": [{ "id": id }] };
+    db.collection::<Document>("replicas").insert_one(gone).await.expect("writes");
+    // The server itself would give it up after a minute.
+    let adopted = tokio::time::timeout(Duration::from_secs(20), adopted(&store)).await.expect("in time");
+    assert_eq!(adopted, 1);
+}
+
+#[tokio::test]
+async fn a_due_play_is_claimed_by_one() {
+    let stage = Stage::new().await;
+    let (first, second) = (stage.store().await, stage.store().await);
+    let due: Vec<PlayKey> = (1..=50).map(play).collect();
+    for key in &due {
+        let parked = model::play::PlayHeader { due: Some(Timestamp(10)), ..header(*key, None) };
+        commit(&first, &parked).await.expect("commits");
+    }
+    let now = Timestamp(20);
+    let (mut all, others) =
+        tokio::try_join!(first.claim(due.clone(), now), second.claim(due.clone(), now)).expect("claims");
+    all.extend(others);
+    all.sort();
+    assert_eq!(all, due, "each by one of the two, and none by both");
+    assert_eq!(first.due(now, 100).await.expect("reads"), [], "for a while, nobody else is given them");
+    assert_eq!(first.due(Timestamp(60_000), 100).await.expect("reads").len(), due.len(), "but they are not lost");
+}

@@ -1,0 +1,6 @@
+//! What only a store that several replicas share can show, against a real MongoDB.
+
+mod beginning;
+mod leases;
+mod races;
+mod stage;

@@ -1,0 +1,172 @@
+//! Replicas that write at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::batch::{Batch, Event, Message, Wait, WaitKind};
+use model::ids::{EventId, Id, LayerId, MessageId};
+use model::payload::Digest;
+use model::play::{LimitKey, PlayHeader, PlayState, Slot, SlotPlace};
+use model::record::{MessageBody, Stop};
+use model::time::Timestamp;
+use model::value::Value;
+use store::{CommitError, Conflict, Store as _};
+use store_mongo::MongoStore;
+
+use crate::stage::{COMPANY, FLOW, Stage, batch, commit, header, next, play, replica};
+
+/// Slots under the limit that is tried.
+const LIMIT: u32 = 3;
+
+/// Plays that want one.
+const PLAYS: u64 = 24;
+
+fn slotted(header: PlayHeader, place: SlotPlace) -> PlayHeader {
+    let key = LimitKey { flow: FLOW, key: Digest::of(&[1]) };
+    PlayHeader { slot: Some(Slot { key, limit: LIMIT, place }), ..header }
+}
+
+/// Takes a slot, holds it for a moment, and leaves it.
+async fn pass_through(store: &MongoStore, number: u64, held: &AtomicU64) {
+    let mut wish = slotted(header(play(number), Some(replica(1))), SlotPlace::Held);
+    loop {
+        match commit(store, &wish).await {
+            Ok(()) => break,
+            Err(CommitError::Conflict(Conflict::SlotBusy)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let now = held.fetch_add(1, Ordering::SeqCst) + 1;
+    assert!(now <= u64::from(LIMIT), "{now} plays hold a slot");
+    tokio::task::yield_now().await;
+    held.fetch_sub(1, Ordering::SeqCst);
+    wish = next(&wish);
+    wish.state = PlayState::Done;
+    wish.owner = None;
+    commit(store, &slotted(wish, SlotPlace::Left)).await.expect("leaves");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_over_replicas() {
+    let stage = Stage::new().await;
+    let (stores, held) = ([stage.store().await, stage.store().await], Arc::new(AtomicU64::new(0)));
+    let passing: Vec<_> = (1..=PLAYS)
+        .map(|number| {
+            let (store, held) = (stores[number as usize % 2].clone(), held.clone());
+            tokio::spawn(async move { pass_through(&store, number, &held).await })
+        })
+        .collect();
+    for passes in passing {
+        passes.await.expect("passes");
+    }
+    let key = LimitKey { flow: FLOW, key: Digest::of(&[1]) };
+    let left = stores[0].limit(COMPANY, key).await.expect("reads");
+    assert_eq!((left.held, left.queued), (0, 0), "no slot leaks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_the_feed_misses_nothing() {
+    let stage = Stage::new().await;
+    let (writers, reader) = ([stage.store().await, stage.store().await], stage.store().await);
+    let over = Arc::new(AtomicBool::new(false));
+    let following = tokio::spawn({
+        let over = over.clone();
+        async move {
+            let (mut at, mut seen) = (0, BTreeMap::new());
+            loop {
+                let was_over = over.load(Ordering::SeqCst);
+                let rows = reader.feed(None, at, 100).await.expect("reads");
+                for row in &rows {
+                    assert!(row.feed > at, "in order");
+                    at = row.feed;
+                    *seen.entry(row.play).or_insert(0) += 1;
+                }
+                if was_over && rows.is_empty() {
+                    return seen;
+                }
+            }
+        }
+    });
+    let writing: Vec<_> = (1..=40)
+        .map(|number| {
+            let store = writers[number as usize % 2].clone();
+            tokio::spawn(async move {
+                let mut going = header(play(number), Some(replica(1)));
+                for _ in 0..5 {
+                    commit(&store, &going).await.expect("commits");
+                    // One that cannot be: its place in the feed stays empty.
+                    assert!(commit(&store, &going).await.is_err());
+                    going = next(&going);
+                }
+            })
+        })
+        .collect();
+    for writes in writing {
+        writes.await.expect("writes");
+    }
+    over.store(true, Ordering::SeqCst);
+    let seen = tokio::time::timeout(Duration::from_secs(60), following).await.expect("in time").expect("reads");
+    assert_eq!(seen.len(), 40);
+    assert!(seen.values().all(|count| *count == 5), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_play_that_is_let_go_while_a_message_comes_is_due() {
+    let stage = Stage::new().await;
+    let (first, second) = (stage.store().await, stage.store().await);
+    for number in 1..=40 {
+        let running = header(play(number), Some(replica(1)));
+        commit(&first, &running).await.expect("commits");
+        let mut parked = next(&running);
+        parked.owner = None;
+        parked.state = PlayState::Wait;
+        let message = Message {
+            id: MessageId(Id::from_parts(number, 1)),
+            to: running.key,
+            at: Timestamp(40),
+            body: MessageBody::ParentStopped { stop: Stop::Cancel },
+        };
+        let sent = Batch { messages: vec![message], ..Batch::default() };
+        let (parking, sending) = tokio::join!(first.commit(batch(&parked)), second.commit(sent));
+        parking.expect("is let go");
+        sending.expect("is sent");
+        let now = first.header(running.key).await.expect("reads").expect("is there");
+        assert_eq!(now.due, Some(Timestamp(40)), "play {number} would wait for ever");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_and_who_waits_for_it_do_not_miss_each_other() {
+    let stage = Stage::new().await;
+    let (first, second) = (stage.store().await, stage.store().await);
+    for number in 1..=40 {
+        let running = header(play(number), Some(replica(1)));
+        commit(&first, &running).await.expect("commits");
+        let mut waiting = batch(&next(&running));
+        let layer = LayerId(Id::from_parts(number, 2));
+        let key = format!("paid {number}");
+        let wait = Wait { play: running.key, kind: WaitKind::Event, key: key.clone(), layer, since: Timestamp(1) };
+        waiting.plays[0].waits = vec![wait];
+        let event = Event {
+            id: EventId(Id::from_parts(number, 3)),
+            company: COMPANY,
+            key,
+            data: Value::Null,
+            at: Timestamp(2),
+            expires_at: Timestamp(900),
+        };
+        let kept = event.as_doc().key;
+        let posted = Batch { events: vec![event], ..Batch::default() };
+        // Whoever waits looks for an event that was kept once its wait is committed.
+        let waits = async {
+            first.commit(waiting).await.expect("waits");
+            first.doc(&kept).await.expect("reads").is_some()
+        };
+        let (is_kept, posted) = tokio::join!(waits, second.commit(posted));
+        posted.expect("is posted");
+        let is_delivered = !first.messages(running.key).await.expect("reads").is_empty();
+        assert!(is_kept || is_delivered, "event {number} is known to nobody");
+    }
+}
