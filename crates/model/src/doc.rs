@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 /// The kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DocKind {
+    /// What became of something that was asked for at another replica.
+    Answer,
     /// A key with which programs call the API.
     ApiKey,
     /// A tenant.
@@ -43,7 +45,8 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::Answer,
         Self::ApiKey,
         Self::Company,
         Self::DataKey,
@@ -62,6 +65,7 @@ impl DocKind {
     /// The word under which a store keeps it. Never changes.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Answer => "answer",
             Self::ApiKey => "apiKey",
             Self::Company => "company",
             Self::DataKey => "dataKey",

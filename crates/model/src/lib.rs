@@ -7,6 +7,7 @@ pub mod actor;
 pub mod audit;
 pub mod batch;
 pub mod codec;
+pub mod command;
 pub mod doc;
 pub mod failure;
 pub mod flow;

@@ -92,6 +92,9 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
 
+/// How long the answer to something that was asked at another replica is kept.
+pub const ANSWER_KEPT: Duration = Duration::from_secs(600);
+
 /// How long an event that nobody waits for yet is kept.
 pub const EARLY_EVENT_KEPT: Duration = Duration::from_secs(24 * 3600);
 

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
 use crate::actor::Actor;
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::ids::{CompanyId, Id, LayerId, PlayId, ReplicaId};
 use crate::payload::{Digest, Payload};
@@ -488,6 +489,17 @@ pub enum MessageBody {
         key: String,
         /// What came with it.
         data: Value,
+    },
+    /// Somebody asked for something at another replica than the one that has the play.
+    Asked {
+        /// Under which the answer is kept.
+        ask: Id,
+        /// What is asked for.
+        command: Box<Command>,
+        /// The id of the request behind it.
+        request_id: Option<String>,
+        /// The address that came from.
+        ip: Option<String>,
     },
     /// The play that started it was stopped.
     ParentStopped {

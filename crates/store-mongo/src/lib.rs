@@ -14,6 +14,7 @@ mod read;
 mod rows;
 mod schema;
 mod tx;
+mod watch;
 mod writer;
 
 use std::path::PathBuf;
@@ -30,9 +31,11 @@ use model::time::Timestamp;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, Tls, TlsOptions};
 use mongodb::{Client, Database};
 use store::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
+    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Signal, Store,
     StoreError, StoreSize, WaitQuery,
 };
+
+use tokio::sync::mpsc;
 
 use self::fault::{Fault, meaning};
 use self::feed::Settled;
@@ -133,6 +136,10 @@ impl Store for MongoStore {
 
     async fn claim(&self, plays: Vec<PlayKey>, now: Timestamp) -> Result<Vec<PlayKey>, StoreError> {
         read(lease::claim(&self.db, plays, now).await)
+    }
+
+    async fn watch(&self) -> Option<mpsc::Receiver<Signal>> {
+        Some(watch::follow(&self.db))
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {

@@ -13,9 +13,10 @@ use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
+    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Signal, Store,
     StoreError, StoreSize, WaitQuery,
 };
 
@@ -85,6 +86,10 @@ impl<P: Plan> Store for Faulty<P> {
 
     async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
         self.inner.beat(replica).await
+    }
+
+    async fn watch(&self) -> Option<mpsc::Receiver<Signal>> {
+        self.inner.watch().await
     }
 
     async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {

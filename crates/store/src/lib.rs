@@ -20,6 +20,7 @@ use model::ids::{CompanyId, FlowId, PlayId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey, PlayState};
 use model::time::Timestamp;
+use tokio::sync::mpsc;
 
 /// Keeps plays and documents, durably.
 #[async_trait]
@@ -64,6 +65,11 @@ pub trait Store: Send + Sync + 'static {
     async fn claim(&self, plays: Vec<PlayKey>, now: Timestamp) -> Result<Vec<PlayKey>, StoreError> {
         let _ = now;
         Ok(plays)
+    }
+
+    /// What happens at other replicas from now on, where several may share the store.
+    async fn watch(&self) -> Option<mpsc::Receiver<Signal>> {
+        None
     }
 
     /// The header of a play.
@@ -134,6 +140,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much the store holds, for metrics.
     async fn size(&self) -> Result<StoreSize, StoreError>;
+}
+
+/// Something that happened, perhaps at another replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// There is a message for a play.
+    Mail(PlayKey),
+    /// Some play is due then.
+    Due(Timestamp),
+    /// There are records up to this place.
+    Feed(u64),
+    /// Some may have been missed.
+    Unknown,
 }
 
 /// All that is needed to go on with a play.

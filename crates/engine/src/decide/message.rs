@@ -43,6 +43,8 @@ pub(super) fn message(ctx: Ctx<'_>, body: MessageBody) -> Decision {
             }
             decision
         }
+        // The driver takes it for what it is: a command.
+        MessageBody::Asked { .. } => Decision::nothing(),
         MessageBody::ParentStopped { stop } => {
             if ctx.state.stopping.is_some() {
                 return Decision::nothing();

@@ -16,19 +16,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use expr::Need;
-use model::actor::Actor;
 use model::failure::Failure;
-use model::ids::{LayerId, PlayId, ReplicaId};
+use model::ids::{PlayId, ReplicaId};
 use model::payload::Payload;
 use model::play::PlayHeader;
-use model::record::{Facts, LogLine, MessageBody, Record, Resolution, StepId};
+use model::record::{Facts, LogLine, MessageBody, Record, StepId};
 use model::time::Timestamp;
 use model::value::Value;
 use sdk::{KvOp, Outcome};
+use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
 use crate::state::PlayState;
 
+pub use model::command::Command;
 pub use scope::FactScope;
 pub(crate) use scope::StepScope;
 pub(crate) use step::frozen;
@@ -114,60 +115,8 @@ pub enum AttemptEnd {
     Unknown(Failure),
 }
 
-/// What somebody wants of a play.
-#[derive(Debug, Clone)]
-pub enum Command {
-    /// To decide on an approval.
-    Approve {
-        /// Which step's.
-        layer: LayerId,
-        /// Yes or no.
-        approved: bool,
-        /// Why.
-        note: Option<String>,
-        /// Who.
-        actor: Actor,
-        /// The roles that person has.
-        roles: Vec<String>,
-        /// Whether that person may decide whatever the roles.
-        is_admin: bool,
-    },
-    /// To say what became of an attempt in doubt.
-    Resolve {
-        /// Which step's.
-        layer: LayerId,
-        /// What became of it.
-        decision: Resolution,
-        /// The output to go on with, where it happened.
-        out: Option<Value>,
-        /// Why.
-        note: Option<String>,
-        /// Who.
-        actor: Actor,
-    },
-    /// To end the play.
-    Cancel {
-        /// Whether to undo what was done.
-        compensate: bool,
-        /// Why.
-        reason: Option<String>,
-        /// Who.
-        actor: Actor,
-    },
-    /// To pause it.
-    Hold {
-        /// Who.
-        actor: Actor,
-    },
-    /// To let it go on.
-    Resume {
-        /// Who.
-        actor: Actor,
-    },
-}
-
 /// Why a command is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// The play has ended.
     #[error("the play has ended")]

@@ -94,6 +94,12 @@ pub enum AdmitError {
     Internal(String),
 }
 
+/// How soon a play that is elsewhere is looked at for the first time.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+
+/// How long it takes at most until it is looked at again.
+const LONGEST_LOOK: Duration = Duration::from_millis(200);
+
 /// What is remembered of an idempotency key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Remembered {
@@ -313,9 +319,29 @@ impl Engine {
             biased;
             ended = watched => match ended {
                 Ok(ended) => Ok(Report { replayed, ..ended }),
-                Err(_) => self.as_it_stands(report).await,
+                // Another replica has it, or it was let go.
+                Err(_) => self.watch_from_afar(report, wait).await,
             },
             () = self.parts.world.sleep(wait) => self.as_it_stands(report).await,
+        }
+    }
+
+    /// Looks at a play in the store until it has ended or waits for something, or time is over.
+    async fn watch_from_afar(&self, mut report: Report, wait: Duration) -> Result<Report, AdmitError> {
+        let over = self.parts.world.sleep(wait);
+        tokio::pin!(over);
+        let mut pause = FIRST_LOOK;
+        loop {
+            report = self.as_it_stands(report).await?;
+            let waits = matches!(report.header.state, Standing::Wait | Standing::OnHold);
+            if report.header.state.is_ended() || waits || self.is_draining() {
+                return Ok(report);
+            }
+            tokio::select! {
+                biased;
+                () = &mut over => return Ok(report),
+                () = self.parts.world.sleep(pause) => pause = (pause * 2).min(LONGEST_LOOK),
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::commit::{Abandoned, NotCommitted, decode_records, look_again};
 use super::play::{Note, Running};
 use super::plays::Inbox;
 use super::tail::Tail;
-use super::{Engine, EngineError, elsewhere};
+use super::{Engine, EngineError, RequestInfo};
 use crate::decide::{Input, Refusal};
 use crate::flows::FlowError;
 use crate::plan::Plan;
@@ -39,7 +39,8 @@ async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
                 if let Note::Command(_, _, reply) = note {
                     let told = match &outcome {
                         Err(error) => EngineError::Internal(error.to_string()),
-                        Ok(Found::Elsewhere) => elsewhere().into(),
+                        // Whoever asked asks where it is.
+                        Ok(Found::Elsewhere) => continue,
                         Ok(_) => Refusal::Ended.into(),
                     };
                     let _ = reply.send(Err(told));
@@ -241,6 +242,11 @@ impl Running {
                         }
                     };
                     MessageBody::ChildEnded { step, child, company, state, out, error }
+                }
+                MessageBody::Asked { ask, command, request_id, ip } => {
+                    self.pending.read.push(message.id);
+                    self.answer_asked(ask, *command, &RequestInfo { id: request_id, ip });
+                    continue;
                 }
                 other => other,
             };

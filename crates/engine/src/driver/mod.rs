@@ -6,6 +6,7 @@
 
 mod admit;
 mod alive;
+mod asked;
 mod attempts;
 mod audit;
 mod children;
@@ -20,6 +21,7 @@ mod report;
 mod retention;
 mod retry;
 mod scheduler;
+mod signals;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -171,6 +173,9 @@ impl Engine {
         let beat = self.parts.store.beat(self.replica).await?;
         let adopted = self.parts.store.adopt(self.replica).await?;
         self.feed.send_replace(self.parts.store.feed_end().await?);
+        if let Some(signals) = self.parts.store.watch().await {
+            tokio::spawn(signals::run(self.clone(), signals));
+        }
         if let Some(pause) = beat {
             tokio::spawn(alive::run(self.clone(), pause));
         }
@@ -255,17 +260,17 @@ impl Engine {
         command: Command,
         request: &RequestInfo,
     ) -> Result<(), EngineError> {
-        let Some(header) = self.parts.store.header(play).await? else {
-            return Err(EngineError::NoSuchPlay(play.play.0));
-        };
-        if header.state.is_ended() {
-            return Err(Refusal::Ended.into());
-        }
-        if header.owner.is_some_and(|owner| owner != self.replica) {
-            return Err(elsewhere().into());
-        }
         // The play may leave memory between two looks; then it is brought back.
         for _ in 0..COMMAND_TRIES {
+            let Some(header) = self.parts.store.header(play).await? else {
+                return Err(EngineError::NoSuchPlay(play.play.0));
+            };
+            if header.state.is_ended() {
+                return Err(Refusal::Ended.into());
+            }
+            if header.owner.is_some_and(|owner| owner != self.replica) {
+                return self.ask_elsewhere(play, command, request).await;
+            }
             let (reply, answer) = tokio::sync::oneshot::channel();
             self.note(play, Note::Command(command.clone(), request.clone(), reply));
             if let Ok(outcome) = answer.await {
@@ -333,11 +338,7 @@ impl Engine {
     /// Acts on what a commit did beyond what it was told.
     fn follow(self: &Arc<Self>, committed: &Committed) {
         if committed.feed > 0 {
-            self.feed.send_if_modified(|feed| {
-                let is_newer = committed.feed > *feed;
-                *feed = committed.feed.max(*feed);
-                is_newer
-            });
+            self.has_fed(committed.feed);
         }
         for (play, owner) in &committed.woken {
             match owner {
@@ -349,16 +350,20 @@ impl Engine {
         }
     }
 
+    /// There are records up to this place.
+    fn has_fed(&self, place: u64) {
+        self.feed.send_if_modified(|feed| {
+            let is_newer = place > *feed;
+            *feed = place.max(*feed);
+            is_newer
+        });
+    }
+
     fn at(&self, point: FailPoint) {
         if let Some(probe) = &self.parts.probe {
             probe(point);
         }
     }
-}
-
-/// What is said of a play that another replica has in memory.
-fn elsewhere() -> Refusal {
-    Refusal::NotNow("another replica is at work on the play; try again in a moment".into())
 }
 
 /// How often a command is handed to a play that keeps leaving memory.

@@ -30,7 +30,7 @@ use super::commit::Abandoned;
 use super::plays::Inbox;
 use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
-use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, StepScope, decide};
+use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refusal, StepScope, decide};
 use crate::failpoint::FailPoint;
 use crate::pack::{PackError, Packed, Packer};
 use crate::plan::Plan;
@@ -518,25 +518,30 @@ impl Running {
         match note {
             Note::Mail => self.read_mail().await,
             Note::Watch(watcher) => self.watchers.push(watcher),
-            Note::Command(command, request, reply) => {
-                let now = self.engine.now();
-                let row = audit::of_command(&self.header, &command, &request, now);
-                match decide(self.ctx(now), Input::Command(command)) {
-                    Ok(decision) => {
-                        self.absorb(decision, now);
-                        self.pending.audit.push(row);
-                        self.replies.push(reply);
-                    }
-                    Err(refusal) => {
-                        // Whoever asked may have gone away.
-                        let _ = reply.send(Err(refusal.into()));
-                    }
+            Note::Command(command, request, reply) => match self.obey(command, &request) {
+                Ok(()) => self.replies.push(reply),
+                Err(refusal) => {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(Err(refusal.into()));
                 }
-                if self.pending.approval {
-                    self.engine.at(FailPoint::Approval);
-                }
-            }
+            },
         }
+    }
+
+    /// Carries out a command, in the next commit.
+    ///
+    /// # Errors
+    /// Where it is refused; then nothing has changed.
+    pub(super) fn obey(&mut self, command: Command, request: &RequestInfo) -> Result<(), Refusal> {
+        let now = self.engine.now();
+        let row = audit::of_command(&self.header, &command, request, now);
+        let decision = decide(self.ctx(now), Input::Command(command))?;
+        self.absorb(decision, now);
+        self.pending.audit.push(row);
+        if self.pending.approval {
+            self.engine.at(FailPoint::Approval);
+        }
+        Ok(())
     }
 
     /// Tells whoever waits that the play has ended or come to wait.

@@ -43,6 +43,11 @@ impl Plays {
         self.notes().contains_key(&play)
     }
 
+    /// The plays in memory.
+    pub(super) fn all(&self) -> Vec<PlayKey> {
+        self.notes().keys().copied().collect()
+    }
+
     /// Tells a play something. Where it is not in memory, it is taken in, and its inbox with the
     /// note in it is returned: the caller must load it.
     pub(super) fn note(&self, play: PlayKey, note: Note) -> Option<Inbox> {

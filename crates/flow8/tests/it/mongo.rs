@@ -40,9 +40,6 @@ fn what_a_killed_replica_was_at_goes_on_on_another() {
     first.client.import(&peer.flow("Write", "POST"));
     let (read, write) = (first.client.start("read", "{}"), first.client.start("write", "{}"));
     peer.called(2);
-    // While the first is at work on it, the second does not touch it.
-    let (status, said) = second.client.ask("POST", &format!("/plays/{read}/cancel"), "{}");
-    assert_eq!(status, 409, "{}", said.to_json());
     first.kill();
     // The read is repeated. Whether the write took effect nobody knows, so it is not.
     peer.called(3);
@@ -52,6 +49,39 @@ fn what_a_killed_replica_was_at_goes_on_on_another() {
     let inbox = second.client.granted("GET", "/approvals?kind=inDoubt", "");
     assert_eq!((part(&inbox, "/total"), part(&inbox, "/data/0/playId")), ("1".into(), write));
     assert_eq!(peer.calls(), 3);
+    second.stop();
+}
+
+#[test]
+fn any_replica_takes_a_command_for_a_play_that_another_has() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (first, second) = (replica(&database, folder.path(), "first"), replica(&database, folder.path(), "second"));
+    let peer = Peer::new();
+    first.client.import(&peer.flow("Read", "GET"));
+    let play = first.client.start("read", "{}");
+    peer.called(1);
+    second.client.granted("POST", &format!("/plays/{play}/hold"), "{}");
+    let (status, said) = second.client.ask("POST", &format!("/plays/{play}/hold"), "{}");
+    assert_eq!((status, part(&said, "/message")), (409, "the play is on hold already".into()));
+    // It is still the first that is at work: nobody called the peer again.
+    assert_eq!((peer.calls(), part(&second.client.play(&play), "/state")), (1, "RUN".into()));
+    peer.let_go();
+    second.client.play_in(&play, "ON_HOLD");
+    second.client.granted("POST", &format!("/plays/{play}/resume"), "{}");
+    assert_eq!(part(&first.client.play_in(&play, "DONE"), "/out/value"), "here");
+    assert_eq!(peer.calls(), 1);
+
+    let once = r#"{"args": {}, "idempotencyKey": "once"}"#;
+    let (status, told) = first.client.ask("POST", "/flows/read/run", once);
+    assert_eq!(status, 202, "{}", told.to_json());
+    peer.called(2);
+    let (client, path) = (second.client.clone(), "/flows/read/run?wait=50");
+    let waiting = std::thread::spawn(move || client.ask("POST", path, once));
+    peer.let_go();
+    let (status, ended) = waiting.join().expect("no panic");
+    assert_eq!((status, part(&ended, "/out/value"), part(&ended, "/replayed")), (200, "here".into(), "true".into()));
+    assert_eq!(peer.calls(), 2);
+    first.stop();
     second.stop();
 }
 

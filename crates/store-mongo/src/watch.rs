@@ -1,0 +1,82 @@
+//! What happens at other replicas, as the server tells it: a change stream.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use model::ids::Id;
+use model::play::PlayKey;
+use model::time::Timestamp;
+use mongodb::Database;
+use mongodb::bson::{Document, doc};
+use store::Signal;
+use tokio::sync::mpsc;
+
+use crate::fault::Fault;
+use crate::keys;
+use crate::rows::Row;
+use crate::schema::{CHUNKS, MESSAGES, PLAYS};
+
+/// Signals that may wait for whoever follows; then the stream waits, too.
+const QUEUE: usize = 1_024;
+
+/// How long until a stream that broke off is begun anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes of a play's key, at the front of a message's.
+const PLAY: usize = 2 * size_of::<Id>();
+
+/// Follows what happens, until nobody listens.
+pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
+    let (signals, listening) = mpsc::channel(QUEUE);
+    let db = db.clone();
+    tokio::spawn(async move {
+        while !signals.is_closed() {
+            if let Err(fault) = pass_on(&db, &signals).await {
+                tracing::warn!(?fault, "cannot hear of other replicas for a moment");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    });
+    listening
+}
+
+/// Passes on what happens until the stream breaks off, or nobody listens.
+async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fault> {
+    let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
+    let wanted = doc! { "$match": { "$or": [
+        { "ns.coll": { "$in": [MESSAGES, CHUNKS] }, "operationType": "insert" },
+        { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
+    ]}};
+    let due = doc! { "$ifNull": ["$fullDocument.d", "$updateDescription.updatedFields.d"] };
+    let fields = doc! { "$project": { "ns": 1, "documentKey": 1, "due": due } };
+    let mut stream = db.watch().pipeline([wanted, fields]).await?.with_type::<Document>();
+    // Whatever happened before the stream began may have been missed.
+    let mut signal = Signal::Unknown;
+    loop {
+        tokio::select! {
+            () = signals.closed() => return Ok(()),
+            sent = signals.send(signal) => if sent.is_err() { return Ok(()) },
+        }
+        let next = tokio::select! {
+            () = signals.closed() => return Ok(()),
+            next = stream.next() => next,
+        };
+        signal = match next {
+            Some(event) => signal_of(&event?)?,
+            None => return Ok(()),
+        };
+    }
+}
+
+fn signal_of(event: &Document) -> Result<Signal, Fault> {
+    let (collection, key) = (event.get_document("ns")?.get_str("coll")?, Row(event.get_document("documentKey")?));
+    Ok(match collection {
+        MESSAGES => Signal::Mail(read_play(key.bytes("_id")?)?),
+        CHUNKS => Signal::Feed(key.count("_id")?),
+        _ => Signal::Due(Timestamp(Row(event).number("due")?)),
+    })
+}
+
+fn read_play(message: &[u8]) -> Result<PlayKey, Fault> {
+    keys::read_play(message.get(..PLAY).ok_or_else(|| Fault::damaged("a message's key is short"))?)
+}
