@@ -3,7 +3,7 @@
 //! A play is its company's id and its own, 24 bytes; what belongs to a play begins with them.
 
 use model::batch::Wait;
-use model::doc::{DocKey, UniqueKey};
+use model::doc::{DocKey, DocKind, UniqueKey};
 use model::ids::{CompanyId, Id, LayerId, MessageId, PlayId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayKey};
@@ -91,8 +91,19 @@ pub(crate) fn document(key: &DocKey) -> String {
     format!("{}/{}/{}", key.company.0, key.kind, key.id)
 }
 
+/// The key that a document's id stands for.
+pub(crate) fn read_document(text: &str) -> Result<DocKey, Fault> {
+    let mut parts = text.splitn(3, '/');
+    let company = parts.next().and_then(|company| company.parse().ok());
+    let kind = parts.next().and_then(DocKind::from_name);
+    match (company, kind, parts.next()) {
+        (Some(company), Some(kind), Some(id)) => Ok(DocKey::new(CompanyId(company), kind, id)),
+        _ => Err(Fault::damaged(format!("{text:?} is no document's key"))),
+    }
+}
+
 /// How the keys of documents of a company and kind begin.
-pub(crate) fn documents(company: CompanyId, kind: model::doc::DocKind) -> String {
+pub(crate) fn documents(company: CompanyId, kind: DocKind) -> String {
     format!("{}/{kind}/", company.0)
 }
 

@@ -32,6 +32,13 @@ pub(crate) async fn beat(db: &Database, replica: ReplicaId, sessions: Vec<Bson>)
     Ok(BEAT)
 }
 
+/// Gives a lease up, with what is still held by it.
+pub(crate) async fn leave(db: &Database, replica: ReplicaId) -> Result<(), Fault> {
+    let over = vec![doc! { "$set": { "until": "$$NOW" } }];
+    db.collection::<Document>(REPLICAS).update_one(doc! { "_id": keys::id(replica.0) }, over).await?;
+    Ok(())
+}
+
 /// Lets go of the plays of all but `me` whose lease is over, or who never had one.
 pub(crate) async fn adopt(client: &Client, db: &Database, me: ReplicaId) -> Result<u64, Fault> {
     let (replicas, plays) = (db.collection::<Document>(REPLICAS), db.collection::<Document>(PLAYS));

@@ -130,6 +130,10 @@ impl Store for MongoStore {
         read(lease::beat(&self.db, replica, self.writer.sessions()).await.map(Some))
     }
 
+    async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        read(lease::leave(&self.db, replica).await)
+    }
+
     async fn adopt(&self, me: ReplicaId) -> Result<u64, StoreError> {
         read(lease::adopt(&self.client, &self.db, me).await)
     }

@@ -4,7 +4,7 @@ use futures::TryStreamExt as _;
 use model::audit::AuditRow;
 use model::batch::{Chunk, Message, Wait};
 use model::codec;
-use model::doc::{Doc, DocKey, DocKind, UniqueKey};
+use model::doc::{Doc, DocKey, UniqueKey};
 use model::ids::{CompanyId, FlowId, Id, PlayId};
 use model::limits::EXACT_TOTAL;
 use model::payload::Digest;
@@ -243,18 +243,7 @@ pub(crate) async fn doc(db: &Database, key: &DocKey) -> Result<Option<Doc>, Faul
 
 pub(crate) async fn doc_by(db: &Database, unique: &UniqueKey) -> Result<Option<Doc>, Fault> {
     let found = one(db, DOCS, doc! { "u": keys::unique(unique) }).await?;
-    found.map(|row| Row(&row).doc(key_of(Row(&row).text("_id")?)?)).transpose()
-}
-
-/// The key that a document's id stands for.
-fn key_of(text: &str) -> Result<DocKey, Fault> {
-    let mut parts = text.splitn(3, '/');
-    let company = parts.next().and_then(|company| company.parse().ok());
-    let kind = parts.next().and_then(DocKind::from_name);
-    match (company, kind, parts.next()) {
-        (Some(company), Some(kind), Some(id)) => Ok(DocKey::new(CompanyId(company), kind, id)),
-        _ => Err(Fault::damaged(format!("{text:?} is no document's key"))),
-    }
+    found.map(|row| Row(&row).doc(keys::read_document(Row(&row).text("_id")?)?)).transpose()
 }
 
 pub(crate) async fn docs(db: &Database, query: &DocQuery) -> Result<Vec<Doc>, Fault> {
@@ -287,7 +276,7 @@ pub(crate) async fn expired(db: &Database, now: Timestamp, limit: usize) -> Resu
         return Ok(Vec::new());
     }
     let how = List::by(doc! { "x": 1 }).limit(limit);
-    list(db, DOCS, doc! { "x": { "$lte": now.0 } }, how, |row| row.doc(key_of(row.text("_id")?)?)).await
+    list(db, DOCS, doc! { "x": { "$lte": now.0 } }, how, |row| row.doc(keys::read_document(row.text("_id")?)?)).await
 }
 
 pub(crate) async fn audit(db: &Database, query: &AuditQuery) -> Result<AuditPage, Fault> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use model::doc::DocKind;
 use model::ids::Id;
 use model::play::PlayKey;
 use model::time::Timestamp;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::fault::Fault;
 use crate::keys;
 use crate::rows::Row;
-use crate::schema::{CHUNKS, MESSAGES, PLAYS};
+use crate::schema::{CHUNKS, DOCS, MESSAGES, PLAYS};
 
 /// Signals that may wait for whoever follows; then the stream waits, too.
 const QUEUE: usize = 1_024;
@@ -45,6 +46,7 @@ async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fa
     let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
     let wanted = doc! { "$match": { "$or": [
         { "ns.coll": { "$in": [MESSAGES, CHUNKS] }, "operationType": "insert" },
+        { "ns.coll": DOCS, "documentKey._id": { "$regex": format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow) } },
         { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
     ]}};
     let due = doc! { "$ifNull": ["$fullDocument.d", "$updateDescription.updatedFields.d"] };
@@ -73,6 +75,11 @@ fn signal_of(event: &Document) -> Result<Signal, Fault> {
     Ok(match collection {
         MESSAGES => Signal::Mail(read_play(key.bytes("_id")?)?),
         CHUNKS => Signal::Feed(key.count("_id")?),
+        DOCS => {
+            let doc = keys::read_document(key.text("_id")?)?;
+            let flow = doc.id.parse().map_err(|_| Fault::damaged("a flow's key has no id"))?;
+            Signal::Flow(doc.company, flow)
+        }
         _ => Signal::Due(Timestamp(Row(event).number("due")?)),
     })
 }

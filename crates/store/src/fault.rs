@@ -88,6 +88,10 @@ impl<P: Plan> Store for Faulty<P> {
         self.inner.beat(replica).await
     }
 
+    async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        self.inner.leave(replica).await
+    }
+
     async fn watch(&self) -> Option<mpsc::Receiver<Signal>> {
         self.inner.watch().await
     }

@@ -49,6 +49,15 @@ pub trait Store: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Says that a replica goes, so that nobody waits until it is missed.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        let _ = replica;
+        Ok(())
+    }
+
     /// Lets go of every play that a replica which is gone had in memory, so that they are due
     /// at once. Each rises by a revision: should that replica come back, it can commit nothing for
     /// them. Returns how many.
@@ -151,6 +160,8 @@ pub enum Signal {
     Due(Timestamp),
     /// There are records up to this place.
     Feed(u64),
+    /// A flow has changed.
+    Flow(CompanyId, FlowId),
     /// Some may have been missed.
     Unknown,
 }

@@ -7,9 +7,9 @@ use model::time::Timestamp;
 
 use super::Engine;
 
-/// Runs until the engine drains.
+/// Runs until it is aborted: while the engine drains, what is still under way is still its own.
 pub(super) async fn run(engine: Arc<Engine>, mut pause: Duration) {
-    while !engine.is_draining() {
+    loop {
         engine.parts.world.sleep(pause).await;
         match engine.parts.store.beat(engine.replica).await {
             Ok(Some(next)) => pause = next,

@@ -26,7 +26,7 @@ mod tail;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::batch::{Batch, Committed, Event};
@@ -42,6 +42,7 @@ use sdk::http::Http;
 use sdk::storage::Storage;
 use store::{CommitError, Conflict, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
 
 pub use admit::{Admit, AdmitError, RequestInfo};
 pub(crate) use commit::decode_records;
@@ -116,6 +117,8 @@ pub struct Engine {
     alarm: Alarm,
     feed: watch::Sender<u64>,
     draining: watch::Sender<bool>,
+    /// What says that this replica is alive, among several.
+    alive: OnceLock<AbortHandle>,
 }
 
 impl fmt::Debug for Engine {
@@ -161,6 +164,7 @@ impl Engine {
             alarm: Alarm::default(),
             feed: watch::Sender::new(0),
             draining: watch::Sender::new(false),
+            alive: OnceLock::new(),
             parts,
         })
     }
@@ -177,7 +181,9 @@ impl Engine {
             tokio::spawn(signals::run(self.clone(), signals));
         }
         if let Some(pause) = beat {
-            tokio::spawn(alive::run(self.clone(), pause));
+            let alive = tokio::spawn(alive::run(self.clone(), pause)).abort_handle();
+            // Started twice, it would beat twice, which does no harm.
+            let _ = self.alive.set(alive);
         }
         tokio::spawn(scheduler::run(self.clone()));
         Ok(adopted)
@@ -188,11 +194,18 @@ impl Engine {
     pub async fn drain(&self, patience: Duration) -> usize {
         self.draining.send_replace(true);
         self.alarm.ring();
-        tokio::select! {
+        let left = tokio::select! {
             biased;
             () = self.plays.until(|count| count == 0) => 0,
             () = self.parts.world.sleep(patience) => self.plays.len(),
+        };
+        if let Some(alive) = self.alive.get() {
+            alive.abort();
         }
+        if let Err(error) = self.parts.store.leave(self.replica).await {
+            tracing::warn!(%error, "cannot say that this replica goes; others take over when it is missed");
+        }
+        left
     }
 
     /// Whether nothing new is taken on.

@@ -223,7 +223,7 @@ impl Engine {
         let audit = self.audit(edit, "flow.delete", flow.id, shown(&flow.draft)?, Value::Null);
         match self.store().commit(Batch::of_docs(docs, audit)).await {
             Ok(_) => {
-                self.forget_flow(edit.company, flow.id, &flow.permanent_id);
+                self.forget_flow(edit.company, flow.id);
                 Ok(())
             }
             Err(CommitError::Conflict(_)) => Err(EditError::Stale { current: flow.revision }),
@@ -282,7 +282,7 @@ impl Engine {
         let write = DocWrite::put(flow_key(company, flow.id), expect, flow).unique(unique.scope, unique.text);
         let docs = std::iter::once(write).chain(docs).collect();
         self.store().commit(Batch::of_docs(docs, audit)).await?;
-        self.forget_flow(company, flow.id, &flow.permanent_id);
+        self.forget_flow(company, flow.id);
         Ok(())
     }
 

@@ -8,10 +8,10 @@ mod edit;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::doc::{Doc, DocError, DocKey, DocKind, DocWrite, Expect, UniqueKey};
-use model::flow::{Flow, FlowDef, FlowVersion, Slug};
+use model::flow::{Flow, FlowDef, FlowVersion};
 use model::ids::{CompanyId, FlowId};
 use model::payload::Digest;
 use model::play::FlowAt;
@@ -77,32 +77,65 @@ pub(crate) struct Flows {
 }
 
 /// A map that is emptied when it is full: what it forgets is read again.
-struct Cache<K, V>(Mutex<HashMap<K, V>>);
+struct Cache<K, V>(Mutex<Entries<K, V>>);
+
+struct Entries<K, V> {
+    map: HashMap<K, V>,
+    /// How often something was forgotten.
+    forgot: u64,
+}
 
 /// Entries of one cache.
 const CACHED: usize = 4_096;
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Entries { map: HashMap::new(), forgot: 0 }))
     }
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+    fn entries(&self) -> MutexGuard<'_, Entries<K, V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, key: &K) -> Option<V> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.entries().map.get(key).cloned()
+    }
+
+    /// Asked before something is read that shall be put in: see [`Cache::put_read`].
+    fn forgot(&self) -> u64 {
+        self.entries().forgot
     }
 
     fn put(&self, key: K, value: V) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= CACHED {
-            entries.clear();
+        let forgot = self.forgot();
+        self.put_read(forgot, key, value);
+    }
+
+    /// Puts in what was read since [`Cache::forgot`] was asked; not where something was forgotten
+    /// meanwhile: what was read may be what was meant to be forgotten.
+    fn put_read(&self, forgot: u64, key: K, value: V) {
+        let mut entries = self.entries();
+        if entries.forgot != forgot {
+            return;
         }
-        entries.insert(key, value);
+        if entries.map.len() >= CACHED {
+            entries.map.clear();
+        }
+        entries.map.insert(key, value);
     }
 
     fn forget(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let mut entries = self.entries();
+        entries.forgot += 1;
+        entries.map.remove(key);
+    }
+
+    fn forget_all(&self) {
+        let mut entries = self.entries();
+        entries.forgot += 1;
+        entries.map.clear();
     }
 }
 
@@ -162,6 +195,7 @@ impl Engine {
         if let Some(published) = known.and_then(|flow| self.flows.published.get(&(company, flow))) {
             return Ok(published);
         }
+        let forgot = (self.flows.slugs.forgot(), self.flows.published.forgot());
         let (flow, _) = self.flow(company, target).await?.ok_or_else(|| FlowError::NotFound(target.to_owned()))?;
         let not_published = || FlowError::NotPublished(flow.permanent_id.to_string());
         let number = flow.version.ok_or_else(not_published)?;
@@ -179,8 +213,8 @@ impl Engine {
             enabled: flow.draft.enabled,
             plan,
         });
-        self.flows.slugs.put((company, (*flow.permanent_id).into()), flow.id);
-        self.flows.published.put((company, flow.id), published.clone());
+        self.flows.slugs.put_read(forgot.0, (company, (*flow.permanent_id).into()), flow.id);
+        self.flows.published.put_read(forgot.1, (company, flow.id), published.clone());
         Ok(published)
     }
 
@@ -247,9 +281,16 @@ impl Engine {
         Ok((Arc::new(Published { at, enabled: true, plan }), vec![definition_write(company, &flow.draft, digest)]))
     }
 
-    /// Forgets what is known of a flow: it has changed.
-    fn forget_flow(&self, company: CompanyId, flow: FlowId, slug: &Slug) {
+    /// Forgets what is known of a flow: it has changed, here or at another replica.
+    pub(crate) fn forget_flow(&self, company: CompanyId, flow: FlowId) {
         self.flows.published.forget(&(company, flow));
-        self.flows.slugs.forget(&(company, (**slug).into()));
+        // Its permanent id may have been another.
+        self.flows.slugs.forget_all();
+    }
+
+    /// Forgets what is known of any flow: changes may have been missed.
+    pub(crate) fn forget_flows(&self) {
+        self.flows.published.forget_all();
+        self.flows.slugs.forget_all();
     }
 }

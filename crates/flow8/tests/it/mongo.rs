@@ -5,7 +5,7 @@ use std::path::Path;
 use store_suite::mongod::Mongod;
 
 use crate::peer::Peer;
-use crate::server::{RUNTIME, Server, Start, part};
+use crate::server::{RUNTIME, Server, Start, part, until};
 
 /// So many hex digits that nobody would guess, the same for all replicas.
 fn digits(count: usize) -> String {
@@ -27,6 +27,7 @@ fn replica(database: &Mongod, folder: &Path, name: &str) -> Server {
     Start::on(&folder.join(name))
         .variable("MONGODB_URI", &database.uri())
         .variable("ENCRYPTION_KEY", &digits(256))
+        .args(&["--set", "server.drain_seconds=1"])
         .variable("ENCRYPTION_KEY_SALT", &digits(64))
         .serves()
 }
@@ -82,6 +83,34 @@ fn any_replica_takes_a_command_for_a_play_that_another_has() {
     assert_eq!((status, part(&ended, "/out/value"), part(&ended, "/replayed")), (200, "here".into(), "true".into()));
     assert_eq!(peer.calls(), 2);
     first.stop();
+    second.stop();
+}
+
+#[test]
+fn a_change_of_a_flow_is_known_everywhere_and_a_replica_that_stops_hands_over() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (first, second) = (replica(&database, folder.path(), "first"), replica(&database, folder.path(), "second"));
+    let flow = |value: &str| {
+        format!(
+            "apiVersion: flow8/v1\nkind: Flow\nname: Says\npermanentId: says\nlayers:\n  - {{ref: says, appId: var, args: {{value: {value}}}}}\n"
+        )
+    };
+    let said = |server: &Server| part(&server.client.granted("POST", "/flows/says/run?wait=30", "{}"), "/out/value");
+    first.client.import(&flow("before"));
+    assert_eq!((said(&first), said(&second)), ("before".into(), "before".into()));
+    first.client.import(&flow("after"));
+    assert_eq!(said(&first), "after");
+    until("the second knows", || (said(&second) == "after").then_some(()));
+
+    // What does not finish in time is handed over, not left to be missed.
+    let peer = Peer::new();
+    first.client.import(&peer.flow("Read", "GET"));
+    let play = first.client.start("read", "{}");
+    peer.called(1);
+    first.stop();
+    peer.called(2);
+    (0..2).for_each(|_| peer.let_go());
+    assert_eq!(part(&second.client.play_in(&play, "DONE"), "/out/value"), "here");
     second.stop();
 }
 
