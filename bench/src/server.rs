@@ -42,6 +42,14 @@ impl Server {
         Self::start_by(Command::new(flow8), folder)
     }
 
+    /// Starts it on a data folder, with more variables.
+    pub(crate) fn start_with(flow8: &Path, folder: &Path, variables: &[(&str, String)]) -> Outcome<Self> {
+        // Whatever starts it clears the environment; `env` sets it again.
+        let mut command = Command::new("env");
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}"))).arg(flow8);
+        Self::start_by(command, folder)
+    }
+
     /// Starts it by a command that ends where flow8's own arguments begin.
     pub(crate) fn start_by(mut command: Command, folder: &Path) -> Outcome<Self> {
         fs::create_dir_all(folder)?;

@@ -4,6 +4,7 @@ mod background;
 mod idle;
 mod large;
 mod loops;
+mod mongo;
 mod pure;
 mod timers;
 mod writes;
@@ -32,7 +33,7 @@ pub(crate) struct Stage {
 type Row = fn(&Stage) -> Outcome<Vec<Line>>;
 
 /// Every row, by the name that `--only` takes.
-pub(crate) const ROWS: [(&str, Row); 8] = [
+pub(crate) const ROWS: [(&str, Row); 9] = [
     ("pure", pure::busy),
     ("single", pure::single),
     ("background", background::row),
@@ -41,6 +42,7 @@ pub(crate) const ROWS: [(&str, Row); 8] = [
     ("large", large::row),
     ("timers", timers::row),
     ("idle", idle::row),
+    ("mongo", mongo::row),
 ];
 
 impl Stage {
