@@ -17,6 +17,11 @@ pub trait World: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> Timestamp;
 
+    /// How long it is since some moment, by a clock that nobody sets; the wall clock where there is no other.
+    fn steady(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().0).unwrap_or_default())
+    }
+
     /// Random bits.
     fn random(&self) -> u64;
 

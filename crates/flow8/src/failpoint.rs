@@ -1,6 +1,8 @@
 //! Ends the process at a failure point, for tests: `FLOW8_FAILPOINT=after_commit:3` at the third
-//! time that point is passed. Only debug builds listen.
+//! time that point is passed. With `:stop` after it, the process stands still there, until somebody
+//! lets it go on. Only debug builds listen.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,10 +26,18 @@ pub(crate) fn probe(environment: &Environment) -> Result<Option<Probe>, CommandE
     }
     let (name, times) = wish.split_once(':').unwrap_or((wish, "1"));
     let point: FailPoint = name.parse().map_err(|error| CommandError::usage(format!("{VARIABLE}: {error}")))?;
+    let (times, stops) = times.strip_suffix(":stop").map_or((times, false), |times| (times, true));
     let times: u64 = times.parse().map_err(|_| CommandError::usage(format!("{VARIABLE}: {times:?} is no number")))?;
     let passed = AtomicU64::new(0);
     Ok(Some(Arc::new(move |at| {
-        if at == point && passed.fetch_add(1, Ordering::AcqRel) + 1 == times {
+        if at != point || passed.fetch_add(1, Ordering::AcqRel) + 1 != times {
+            return;
+        }
+        if stops {
+            // As when the machine, or an operator, holds the process up.
+            let stopped = Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+            assert!(stopped.is_ok_and(|status| status.success()), "kill -STOP works");
+        } else {
             // No destructor runs, no buffer is flushed: as when the machine kills the process.
             std::process::abort();
         }

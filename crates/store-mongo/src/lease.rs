@@ -1,4 +1,5 @@
-//! Who is alive: each replica has a lease, and says again and again that it still wants it.
+//! Who is alive: each replica has a lease, and says again and again that it still wants it. Once
+//! others have given it up, its id is never used again.
 //!
 //! Times are the server's own, so the clocks of replicas may differ as they like.
 
@@ -8,7 +9,9 @@ use model::ids::ReplicaId;
 use model::play::PlayKey;
 use model::time::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::ReturnDocument;
 use mongodb::{Client, Database};
+use store::Lease;
 
 use crate::fault::Fault;
 use crate::keys;
@@ -23,40 +26,58 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a play that somebody took up is given to nobody else, until its first commit.
 const CLAIM: Duration = Duration::from_secs(5);
 
-/// Renews a lease. `sessions` are those in which the replica writes: whoever takes over from it ends them.
-pub(crate) async fn beat(db: &Database, replica: ReplicaId, sessions: Vec<Bson>) -> Result<Duration, Fault> {
+/// Makes a replica known. `sessions` are those in which it writes: whoever takes over from it ends them.
+pub(crate) async fn join(db: &Database, replica: ReplicaId, sessions: Vec<Bson>) -> Result<Option<Lease>, Fault> {
+    renew(db, doc! { "_id": keys::id(replica.0) }, sessions, true).await
+}
+
+/// Renews a lease, unless the replica was given up meanwhile.
+pub(crate) async fn beat(db: &Database, replica: ReplicaId, sessions: Vec<Bson>) -> Result<Option<Lease>, Fault> {
+    renew(db, doc! { "_id": keys::id(replica.0), "gone": { "$ne": true } }, sessions, false).await
+}
+
+async fn renew(db: &Database, which: Document, sessions: Vec<Bson>, new: bool) -> Result<Option<Lease>, Fault> {
     let until = doc! { "$add": ["$$NOW", LEASE.as_millis() as i64] };
     let renewed = vec![doc! { "$set": { "until": until, "sessions": { "$literal": sessions } } }];
     let replicas = db.collection::<Document>(REPLICAS);
-    replicas.update_one(doc! { "_id": keys::id(replica.0) }, renewed).upsert(true).await?;
-    Ok(BEAT)
+    let after = replicas.find_one_and_update(which, renewed).upsert(new).return_document(ReturnDocument::After).await?;
+    let Some(after) = after else { return Ok(None) };
+    let until = after.get_datetime("until").map_err(|_| Fault::damaged("a lease without an end"))?;
+    let now = Timestamp(until.timestamp_millis() - LEASE.as_millis() as i64);
+    Ok(Some(Lease { lasts: LEASE, renew: BEAT, now }))
 }
 
-/// Gives a lease up, with what is still held by it.
+/// Gives a replica up, with what it still has.
 pub(crate) async fn leave(db: &Database, replica: ReplicaId) -> Result<(), Fault> {
-    let over = vec![doc! { "$set": { "until": "$$NOW" } }];
+    let over = vec![doc! { "$set": { "until": "$$NOW", "gone": true } }];
     db.collection::<Document>(REPLICAS).update_one(doc! { "_id": keys::id(replica.0) }, over).await?;
     Ok(())
 }
 
 /// Lets go of the plays of all but `me` whose lease is over, or who never had one.
 pub(crate) async fn adopt(client: &Client, db: &Database, me: ReplicaId) -> Result<u64, Fault> {
-    let (replicas, plays) = (db.collection::<Document>(REPLICAS), db.collection::<Document>(PLAYS));
+    let plays = db.collection::<Document>(PLAYS);
     let owners = plays.distinct("o", doc! { "o": { "$exists": true } }).await?;
     let mut adopted = 0;
     for owner in owners.into_iter().filter(|owner| *owner != keys::id(me.0)) {
-        let alive = doc! { "_id": &owner, "$expr": { "$gt": ["$until", "$$NOW"] } };
-        if replicas.find_one(alive).await?.is_some() {
-            continue;
-        }
-        if let Some(gone) = replicas.find_one(doc! { "_id": &owner }).await? {
-            end_sessions(client, &gone).await;
-        }
+        let Some(gone) = give_up(db, &owner).await? else { continue };
+        end_sessions(client, &gone).await;
         let change = doc! { "$unset": { "o": "" }, "$set": { "d": Timestamp::MIN.0 }, "$inc": { "r": 1_i64 } };
         adopted += plays.update_many(doc! { "o": &owner }, change).await?.modified_count;
-        replicas.delete_one(doc! { "_id": &owner, "$expr": { "$lte": ["$until", "$$NOW"] } }).await?;
     }
     Ok(adopted)
+}
+
+/// Gives a replica up if its lease is over. From then on it cannot renew it: what it had is for others, and
+/// it learns so before it does anything more. The mark stays for a day, so that nobody comes back between.
+async fn give_up(db: &Database, owner: &Bson) -> Result<Option<Document>, Fault> {
+    let until = doc! { "$ifNull": ["$until", "$$NOW"] };
+    let over = doc! { "$cond": [{ "$lte": [&until, "$$NOW"] }, true, "$gone"] };
+    let marked = vec![doc! { "$set": { "until": &until, "gone": over } }];
+    let replicas = db.collection::<Document>(REPLICAS);
+    let which = doc! { "_id": owner };
+    let after = replicas.find_one_and_update(which, marked).upsert(true).return_document(ReturnDocument::After).await?;
+    Ok(after.filter(|after| after.get_bool("gone").unwrap_or_default()))
 }
 
 /// A transaction that a dead process left open would keep its plays from everybody for a minute.

@@ -31,8 +31,8 @@ use model::time::Timestamp;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, Tls, TlsOptions};
 use mongodb::{Client, Database};
 use store::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Signal, Store,
-    StoreError, StoreSize, WaitQuery,
+    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
+    Store, StoreError, StoreSize, WaitQuery,
 };
 
 use tokio::sync::mpsc;
@@ -126,8 +126,12 @@ impl Store for MongoStore {
         self.writer.commit(batch).await
     }
 
-    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
-        read(lease::beat(&self.db, replica, self.writer.sessions()).await.map(Some))
+    async fn join(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
+        read(lease::join(&self.db, replica, self.writer.sessions()).await)
+    }
+
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
+        read(lease::beat(&self.db, replica, self.writer.sessions()).await)
     }
 
     async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {

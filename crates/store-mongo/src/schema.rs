@@ -1,5 +1,7 @@
 //! Collections and their indexes.
 
+use std::time::Duration;
+
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
@@ -35,13 +37,17 @@ pub(crate) const LIMITS: &str = "limits";
 pub(crate) const AUDIT: &str = "audit";
 /// Numbers that only rise.
 pub(crate) const COUNTERS: &str = "counters";
-/// Replicas that are alive: `until` when at least, by the server's clock; `sessions` in which they write.
+/// Replicas: `until` when they are alive at least, by the server's clock; `sessions` in which they
+/// write; `gone` where others have given them up.
 pub(crate) const REPLICAS: &str = "replicas";
 /// The schema's version.
 pub(crate) const META: &str = "meta";
 
 const COLLECTIONS: [&str; 13] =
     [AUDIT, CHUNKS, COUNTERS, DOCS, GATES, LIMITS, MESSAGES, META, PLAYS, REPLICAS, SNAPSHOTS, VALUES, WAITS];
+
+/// How long it is remembered that a replica is gone.
+const REPLICA_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The number of a place in the queue, as `q` has it.
 pub(crate) const QUEUED: i64 = 1;
@@ -63,6 +69,12 @@ fn partial(name: &str, keys: Document, field: &str) -> IndexModel {
 
 fn filtered(name: &str, keys: Document, filter: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).partial_filter_expression(filter).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// An index that removes documents, so long after the time that they have there.
+fn expiring(name: &str, keys: Document, after: Duration) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).expire_after(after).build();
     IndexModel::builder().keys(keys).options(options).build()
 }
 
@@ -99,6 +111,7 @@ fn indexes(collection: &str) -> Vec<IndexModel> {
             index("by_company", doc! { "c": 1, "_id": -1 }),
             index("by_entity", doc! { "c": 1, "e": 1, "i": 1, "_id": -1 }),
         ],
+        REPLICAS => vec![expiring("forgotten", doc! { "until": 1 }, REPLICA_KEPT)],
         _ => Vec::new(),
     }
 }

@@ -62,7 +62,7 @@ impl Mongod {
         let port = free_port();
         let process = Command::new(program())
             .args(words)
-            .args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--quiet"])
+            .args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--quiet", "--nounixsocket"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .arg("--port")
             .arg(port.to_string())

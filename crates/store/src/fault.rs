@@ -16,8 +16,8 @@ use model::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Signal, Store,
-    StoreError, StoreSize, WaitQuery,
+    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
+    Store, StoreError, StoreSize, WaitQuery,
 };
 
 /// What becomes of one commit.
@@ -84,7 +84,11 @@ impl<P: Plan> Store for Faulty<P> {
         if fate == Fate::FailsAfter { Err(failure().into()) } else { outcome }
     }
 
-    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+    async fn join(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
+        self.inner.join(replica).await
+    }
+
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
         self.inner.beat(replica).await
     }
 

@@ -39,17 +39,27 @@ pub trait Store: Send + Sync + 'static {
     /// either happens or conflicts.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 
-    /// Says that a replica is alive, where several may share the store; gives how soon it must say
-    /// so again, or lose what it has. None where there can be no other: then nothing is lost, ever.
+    /// Makes a replica known, once, where several may share the store. None where there can be no
+    /// other: then nothing that it has is ever lost.
     ///
     /// # Errors
     /// Where the store cannot be written.
-    async fn beat(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+    async fn join(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
         let _ = replica;
         Ok(None)
     }
 
-    /// Says that a replica goes, so that nobody waits until it is missed.
+    /// Says that a replica which has joined is alive. None where it was silent for too long: others
+    /// have taken over what it had, and it must join under another id.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    async fn beat(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
+        let _ = replica;
+        Ok(None)
+    }
+
+    /// Says that a replica goes, for good, so that nobody waits until it is missed.
     ///
     /// # Errors
     /// Where the store cannot be written.
@@ -149,6 +159,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much the store holds, for metrics.
     async fn size(&self) -> Result<StoreSize, StoreError>;
+}
+
+/// That a replica is known to be alive, and has what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// How long, from when it was asked for.
+    pub lasts: Duration,
+    /// How soon to ask again, so that it does not run out.
+    pub renew: Duration,
+    /// What time it is for the store.
+    pub now: Timestamp,
 }
 
 /// Something that happened, perhaps at another replica.

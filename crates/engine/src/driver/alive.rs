@@ -11,12 +11,12 @@ use super::Engine;
 pub(super) async fn run(engine: Arc<Engine>, mut pause: Duration) {
     loop {
         engine.parts.world.sleep(pause).await;
-        match engine.parts.store.beat(engine.replica).await {
+        match engine.beat().await {
             Ok(Some(next)) => pause = next,
             Ok(None) => return,
             Err(error) => tracing::warn!(%error, "cannot say that this replica is alive; others may take its plays"),
         }
-        match engine.parts.store.adopt(engine.replica).await {
+        match engine.parts.store.adopt(engine.replica()).await {
             Ok(0) => {}
             Ok(plays) => {
                 tracing::info!(plays, "took over from a replica that is gone");

@@ -48,6 +48,7 @@ impl Running {
         let engine = self.engine.clone();
         let play = self.key();
         let permit = self.permits.pop();
+        let owner = self.header.owner;
         let ctx = Arc::new(EffectCtx {
             company: play.company,
             flow: self.header.flow.id,
@@ -71,6 +72,12 @@ impl Running {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),
                 Ok(args) => {
                     engine.at(FailPoint::BeforeEffect);
+                    // Much time may have passed since the commit: others may be at it by now.
+                    if let Some(owner) = owner
+                        && !engine.is_still(owner).await
+                    {
+                        return Landed::Lost;
+                    }
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
                     engine.at(FailPoint::AfterEffect);
                     end

@@ -163,7 +163,7 @@ impl Running {
     /// A commit happened, but nobody said what followed from it: whoever may have been woken is told.
     fn follow_blindly(&self) -> Committed {
         self.engine.alarm.set(Timestamp::MIN);
-        let woken = self.pending.messages.iter().map(|message| (message.to, Some(self.engine.replica)));
+        let woken = self.pending.messages.iter().map(|message| (message.to, Some(self.engine.replica())));
         Committed { feed: 0, woken: woken.collect() }
     }
 
@@ -227,7 +227,7 @@ impl Running {
         } else if self.can_park() {
             header.due = self.next_due();
         } else {
-            header.owner = Some(self.engine.replica);
+            header.owner = Some(self.engine.replica());
         }
         header
     }

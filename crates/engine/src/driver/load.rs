@@ -62,7 +62,7 @@ impl Engine {
                 Ok(header) => header.and_then(|header| header.owner),
                 Err(_) => None,
             };
-            if engine.is_draining() || owner.is_some_and(|owner| owner != engine.replica) {
+            if engine.is_draining() || owner.is_some_and(|owner| owner != engine.replica()) {
                 engine.plays.drop_out(play);
             } else {
                 engine.wake(play, inbox);
@@ -109,7 +109,7 @@ async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Found, LoadError> {
     if loaded.header.state.is_ended() {
         return Ok(Found::Ended);
     }
-    if loaded.header.owner.is_some_and(|owner| owner != engine.replica) {
+    if loaded.header.owner.is_some_and(|owner| owner != engine.replica()) {
         return Ok(Found::Elsewhere);
     }
     let plan = engine.plan_of(play.company, loaded.header.flow.definition).await?;

@@ -12,6 +12,7 @@ mod audit;
 mod children;
 mod commit;
 mod facts;
+mod identity;
 mod kv;
 mod load;
 mod locks;
@@ -51,6 +52,7 @@ pub use report::Report;
 pub use retention::{Cleared, Policies, Policy};
 pub use retry::RetryError;
 
+use self::identity::Identity;
 use self::locks::Locks;
 use self::play::Note;
 use self::plays::Plays;
@@ -107,7 +109,7 @@ pub struct Parts {
 /// Runs plays.
 pub struct Engine {
     pub(crate) parts: Parts,
-    pub(crate) replica: ReplicaId,
+    identity: Identity,
     pub(crate) ids: Ids,
     pub(crate) flows: Flows,
     plays: Plays,
@@ -123,7 +125,7 @@ pub struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("replica", &self.replica).finish_non_exhaustive()
+        f.debug_struct("Engine").field("replica", &self.replica()).finish_non_exhaustive()
     }
 }
 
@@ -154,7 +156,7 @@ impl Engine {
         let replica = ReplicaId(ids.next(&*parts.world));
         let Settings { max_effects, max_blocking, .. } = parts.settings;
         Arc::new(Self {
-            replica,
+            identity: Identity::new(replica),
             ids,
             flows: Flows::default(),
             plays: Plays::default(),
@@ -174,8 +176,8 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be reached.
     pub async fn start(self: &Arc<Self>) -> Result<u64, StoreError> {
-        let beat = self.parts.store.beat(self.replica).await?;
-        let adopted = self.parts.store.adopt(self.replica).await?;
+        let beat = self.join().await?;
+        let adopted = self.parts.store.adopt(self.replica()).await?;
         self.feed.send_replace(self.parts.store.feed_end().await?);
         if let Some(signals) = self.parts.store.watch().await {
             tokio::spawn(signals::run(self.clone(), signals));
@@ -202,7 +204,7 @@ impl Engine {
         if let Some(alive) = self.alive.get() {
             alive.abort();
         }
-        if let Err(error) = self.parts.store.leave(self.replica).await {
+        if let Err(error) = self.leave_all().await {
             tracing::warn!(%error, "cannot say that this replica goes; others take over when it is missed");
         }
         left
@@ -213,9 +215,9 @@ impl Engine {
         *self.draining.borrow()
     }
 
-    /// Who this process is.
+    /// Who this process is, for the store. Another, after others have given it up.
     pub fn replica(&self) -> ReplicaId {
-        self.replica
+        self.identity.replica()
     }
 
     /// The store behind it.
@@ -281,7 +283,7 @@ impl Engine {
             if header.state.is_ended() {
                 return Err(Refusal::Ended.into());
             }
-            if header.owner.is_some_and(|owner| owner != self.replica) {
+            if header.owner.is_some_and(|owner| owner != self.replica()) {
                 return self.ask_elsewhere(play, command, request).await;
             }
             let (reply, answer) = tokio::sync::oneshot::channel();
@@ -355,7 +357,7 @@ impl Engine {
         }
         for (play, owner) in &committed.woken {
             match owner {
-                Some(owner) if *owner == self.replica => {
+                Some(owner) if *owner == self.replica() => {
                     self.note(*play, Note::Mail);
                 }
                 _ => self.alarm.set(Timestamp::MIN),

@@ -64,6 +64,8 @@ pub(super) enum Landed {
     Permit(StepId, OwnedSemaphorePermit),
     /// Nothing: it was broken off.
     Nothing,
+    /// Nothing: others have the play by now.
+    Lost,
 }
 
 pub(super) type Flight = BoxFuture<'static, Landed>;
@@ -145,6 +147,8 @@ pub(super) struct Running {
     pub(super) watchers: Vec<oneshot::Sender<Report>>,
     /// Commands that were decided and are answered by the commit.
     pub(super) replies: Vec<oneshot::Sender<Result<(), EngineError>>>,
+    /// Whether others have it by now.
+    lost: bool,
     /// What could not be written down.
     pub(super) broken: Option<PackError>,
     /// Whether nothing has changed since the last step towards the end.
@@ -181,6 +185,7 @@ impl Running {
             out: None,
             watchers: Vec::new(),
             replies: Vec::new(),
+            lost: false,
             broken: None,
             wound: false,
         })
@@ -225,6 +230,9 @@ impl Running {
     /// Where the play must be left to be loaded again.
     pub(super) async fn advance(&mut self) -> Result<(), Abandoned> {
         loop {
+            if self.lost {
+                return Err(Abandoned("this replica was given up while it was at it".into()));
+            }
             if self.state.must_take_over() {
                 self.take_over().await?;
             }
@@ -318,7 +326,7 @@ impl Running {
             header: &self.header,
             now,
             dice: self.engine.parts.world.random(),
-            replica: self.engine.replica,
+            replica: self.engine.replica(),
             env: &self.engine.parts.settings.env,
             secrets: &self.secrets,
         }
@@ -511,6 +519,7 @@ impl Running {
                 self.state.put_back(step);
             }
             Landed::Nothing => {}
+            Landed::Lost => self.lost = true,
         }
     }
 

@@ -1,7 +1,7 @@
 //! [`SystemWorld`]: the clock and the randomness of the machine. Nothing else in flow8 makes them.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use engine::world::World;
@@ -12,10 +12,18 @@ use model::time::Timestamp;
 const FETCHED: usize = 256;
 
 /// The clock and the randomness of the machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SystemWorld {
+    began: Instant,
     /// Numbers of the system that nobody was given yet.
     random: Mutex<Vec<u64>>,
+}
+
+impl Default for SystemWorld {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    fn default() -> Self {
+        Self { began: Instant::now(), random: Mutex::default() }
+    }
 }
 
 #[async_trait]
@@ -24,6 +32,10 @@ impl World for SystemWorld {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady(&self) -> Duration {
+        self.began.elapsed()
     }
 
     fn random(&self) -> u64 {

@@ -24,12 +24,15 @@ fn database() -> Mongod {
 }
 
 fn replica(database: &Mongod, folder: &Path, name: &str) -> Server {
+    to_start(database, folder, name).serves()
+}
+
+fn to_start(database: &Mongod, folder: &Path, name: &str) -> Start {
     Start::on(&folder.join(name))
         .variable("MONGODB_URI", &database.uri())
         .variable("ENCRYPTION_KEY", &digits(256))
         .args(&["--set", "server.drain_seconds=1"])
         .variable("ENCRYPTION_KEY_SALT", &digits(64))
-        .serves()
 }
 
 #[test]
@@ -50,6 +53,36 @@ fn what_a_killed_replica_was_at_goes_on_on_another() {
     let inbox = second.client.granted("GET", "/approvals?kind=inDoubt", "");
     assert_eq!((part(&inbox, "/total"), part(&inbox, "/data/0/playId")), ("1".into(), write));
     assert_eq!(peer.calls(), 3);
+    second.stop();
+}
+
+#[test]
+fn a_replica_that_was_paused_does_nothing_more_of_what_others_took_over() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let second = replica(&database, folder.path(), "second");
+    let peer = Peer::new();
+    second.client.import(&peer.flow("Read", "GET"));
+    // It is paused after its intent to call the peer is committed, and before the call.
+    let first =
+        to_start(&database, folder.path(), "first").variable("FLOW8_FAILPOINT", "before_effect:1:stop").serves();
+    let asking = first.client.clone();
+    let asked = std::thread::spawn(move || asking.start("read", "{}"));
+    peer.called(1);
+    peer.let_go();
+    let play = until("the play is there", || {
+        let plays = second.client.granted("GET", "/plays", "");
+        (part(&plays, "/total") == "1").then(|| part(&plays, "/data/0/id"))
+    });
+    assert_eq!(part(&second.client.play_in(&play, "DONE"), "/out/value"), "here");
+    first.signal("CONT");
+    until("it learns of it", || first.log().contains("was given up while it was at it").then_some(()));
+    assert_eq!((asked.join().expect("no panic"), peer.calls()), (play, 1));
+    // It is of use again, under another name.
+    let next = first.client.start("read", "{}");
+    peer.called(2);
+    peer.let_go();
+    assert_eq!(part(&second.client.play_in(&next, "DONE"), "/out/value"), "here");
+    first.stop();
     second.stop();
 }
 

@@ -132,7 +132,12 @@ impl Server {
 
     /// Tells it to stop.
     pub(crate) fn terminate(&self) {
-        let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status();
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let told = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
         assert!(told.expect("sh").success());
     }
 

@@ -28,11 +28,11 @@ async fn adopted(store: &MongoStore) -> u64 {
 async fn a_replica_keeps_its_plays_while_it_beats_and_loses_them_when_it_stops() {
     let stage = Stage::new().await;
     let (first, second) = (stage.store().await, stage.store().await);
-    assert!(first.beat(replica(1)).await.expect("beats").is_some());
+    assert!(first.join(replica(1)).await.expect("joins").is_some());
     let running = header(play(1), Some(replica(1)));
     commit(&first, &running).await.expect("commits");
     assert_eq!(second.adopt(replica(2)).await.expect("adopts"), 0, "it is alive");
-    first.beat(replica(1)).await.expect("beats");
+    assert!(first.beat(replica(1)).await.expect("beats").is_some());
     let replicas = stage.raw().await.database(DATABASE).collection::<Document>("replicas");
     let alive = replicas.find_one(doc! {}).await.expect("reads").expect("is there");
     assert!(!alive.get_array("sessions").expect("sessions").is_empty(), "whoever takes over must end these");
@@ -44,6 +44,7 @@ async fn a_replica_keeps_its_plays_while_it_beats_and_loses_them_when_it_stops()
         Err(CommitError::Conflict(Conflict::Play(key))) => assert_eq!(key, running.key),
         other => panic!("a replica that lost a play committed: {other:?}"),
     }
+    assert_eq!(first.beat(replica(1)).await.expect("beats"), None, "it learns that it was given up");
     let taken = second.header(running.key).await.expect("reads").expect("is there");
     commit(&second, &next(&taken)).await.expect("goes on");
 }
