@@ -2,7 +2,7 @@
 
 use model::codec::CodecError;
 use mongodb::bson::Document;
-use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
 use store::{Conflict, StoreError};
 
 /// The server's code where another has the key.
@@ -59,6 +59,15 @@ impl Fault {
         }
         let message = first.and_then(|error| error.get_str("errmsg").ok()).unwrap_or("a write failed");
         Err(Self::Server(Error::custom(message.to_owned())))
+    }
+
+    /// Whether somebody else has the key that was to be written.
+    pub(crate) fn is_duplicate(error: &Error) -> bool {
+        match error.kind.as_ref() {
+            ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+            ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+            _ => false,
+        }
     }
 
     pub(crate) fn into_store(self) -> StoreError {

@@ -10,6 +10,8 @@ mod fault;
 mod feed;
 mod keys;
 mod lease;
+mod lock;
+mod migrate;
 mod read;
 mod rows;
 mod schema;
@@ -41,6 +43,8 @@ use self::fault::{Fault, meaning};
 use self::feed::Settled;
 use self::writer::Writer;
 
+pub use self::migrate::Step;
+
 /// The database's name where the URI names none.
 pub const DATABASE: &str = "flow8";
 
@@ -63,6 +67,8 @@ pub struct MongoOptions {
     pub tls_ca_file: Option<PathBuf>,
     /// flow8's own certificate and key, as PEM.
     pub tls_cert_key_file: Option<PathBuf>,
+    /// Whether whoever opens the store makes what it lacks.
+    pub migrates: bool,
 }
 
 /// MongoDB.
@@ -74,23 +80,43 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// Connects, and makes what is missing.
+    /// Connects; makes what is missing, where that is wanted.
     ///
     /// # Errors
     /// Where the URI is wrong, no server can be reached, it refuses to sign flow8 in, it stands
-    /// alone, or a newer version made the store.
+    /// alone, a newer version made the store, or something is missing.
     pub async fn open(options: &MongoOptions) -> Result<Self, StoreError> {
         let (client, db) = connect(options).await?;
         schema::refuse_standalone(&db).await?;
-        let found = schema::found(&db).await.map_err(Fault::into_store)?;
-        if let Some(found) = found.filter(|found| *found > schema::VERSION) {
-            let store = format!("MongoDB, database {}", db.name());
-            return Err(StoreError::Newer { store, found, known: schema::VERSION });
+        let steps = migrate::steps(&db).await?;
+        if options.migrates && steps.iter().any(Step::is_pending) {
+            migrate::migrate(&db).await?;
+        } else {
+            migrate::refuse_pending(&steps)?;
         }
-        schema::migrate(&db).await.map_err(Fault::into_store)?;
         let writer = Writer::start(&client, &db);
         Ok(Self { client, db, writer, settled: Settled::default() })
     }
+}
+
+/// What there is of each version of the schema, and what is missing. Nothing is changed.
+///
+/// # Errors
+/// As with [`MongoStore::open`].
+pub async fn steps(options: &MongoOptions) -> Result<Vec<Step>, StoreError> {
+    let (_client, db) = connect(options).await?;
+    schema::refuse_standalone(&db).await?;
+    migrate::steps(&db).await
+}
+
+/// Brings the schema up to date, and returns what there was before. Safe to run twice, and twice at once.
+///
+/// # Errors
+/// As with [`MongoStore::open`].
+pub async fn migrate(options: &MongoOptions) -> Result<Vec<Step>, StoreError> {
+    let (_client, db) = connect(options).await?;
+    schema::refuse_standalone(&db).await?;
+    migrate::migrate(&db).await
 }
 
 async fn connect(options: &MongoOptions) -> Result<(Client, Database), StoreError> {

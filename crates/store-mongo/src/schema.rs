@@ -1,16 +1,11 @@
-//! Collections and their indexes.
+//! Collections and their indexes, and the versions of both.
 
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 use store::StoreError;
-
-use crate::fault::Fault;
-
-/// The schema that this version reads and writes.
-pub(crate) const VERSION: u32 = 1;
 
 /// A play's header, and the fields it is found by: `c` company, `r` revision, `f` flow, `s` state,
 /// `n` the state where it is not `DONE`, `d` due, `o` owner, `k` limit key, `q` place under it.
@@ -40,7 +35,7 @@ pub(crate) const COUNTERS: &str = "counters";
 /// Replicas: `until` when they are alive at least, by the server's clock; `sessions` in which they
 /// write; `gone` where others have given them up.
 pub(crate) const REPLICAS: &str = "replicas";
-/// The schema's version.
+/// The schema's version, and what was done to reach it: see [`crate::migrate`].
 pub(crate) const META: &str = "meta";
 
 const COLLECTIONS: [&str; 13] =
@@ -51,12 +46,6 @@ const REPLICA_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The number of a place in the queue, as `q` has it.
 pub(crate) const QUEUED: i64 = 1;
-
-/// The one document of [`META`].
-const SCHEMA: &str = "schema";
-
-/// The server's code where a collection is there already.
-const NAMESPACE_EXISTS: i32 = 48;
 
 fn index(name: &str, keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).build()).build()
@@ -85,75 +74,61 @@ fn unique(mut index: IndexModel) -> IndexModel {
     index
 }
 
-fn indexes(collection: &str) -> Vec<IndexModel> {
-    match collection {
-        PLAYS => vec![
-            index("by_flow", doc! { "f": 1, "_id": 1 }),
-            partial("by_state", doc! { "n": 1, "_id": 1 }, "n"),
-            partial("by_due", doc! { "c": 1, "d": 1, "_id": 1 }, "d"),
-            partial("by_owner", doc! { "o": 1 }, "o"),
-            filtered("queued", doc! { "k": 1, "_id": 1 }, doc! { "q": QUEUED }),
-        ],
-        CHUNKS => vec![
-            partial("by_play", doc! { "k": 1, "a": 1 }, "k"),
-            partial("by_company", doc! { "c": 1, "_id": 1 }, "c"),
-        ],
-        MESSAGES => vec![index("by_play", doc! { "k": 1, "at": 1, "_id": 1 })],
-        WAITS => vec![
-            index("by_event", doc! { "c": 1, "w": 1, "e": 1 }),
-            index("by_since", doc! { "c": 1, "w": 1, "at": 1, "k": 1, "l": 1, "e": 1 }),
-            index("by_play", doc! { "k": 1 }),
-        ],
-        DOCS => {
-            vec![unique(partial("by_unique_key", doc! { "u": 1 }, "u")), partial("by_expiry", doc! { "x": 1 }, "x")]
-        }
-        AUDIT => vec![
-            index("by_company", doc! { "c": 1, "_id": -1 }),
-            index("by_entity", doc! { "c": 1, "e": 1, "i": 1, "_id": -1 }),
-        ],
-        REPLICAS => vec![expiring("forgotten", doc! { "until": 1 }, REPLICA_KEPT)],
-        _ => Vec::new(),
-    }
+/// A step from one version of the schema to the next. Never change one that was released: add another.
+pub(crate) struct Migration {
+    /// What it is for.
+    pub(crate) name: &'static str,
+    /// The oldest version whose flow8 works with the store after it, so that replicas can be replaced one by one.
+    pub(crate) oldest: u32,
+    pub(crate) changes: fn() -> Vec<Change>,
 }
 
-/// Makes what is missing. Safe to run twice, and twice at once.
-pub(crate) async fn migrate(db: &Database) -> Result<(), Fault> {
-    for name in COLLECTIONS {
-        match db.create_collection(name).await {
-            Ok(()) => {}
-            Err(error) if code_of(&error) == Some(NAMESPACE_EXISTS) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let indexes = indexes(name);
-        if !indexes.is_empty() {
-            db.collection::<Document>(name).create_indexes(indexes).await?;
-        }
-    }
-    let meta = db.collection::<Document>(META);
-    meta.update_one(doc! { "_id": SCHEMA }, doc! { "$setOnInsert": { "version": VERSION } }).upsert(true).await?;
-    Ok(())
+/// Something that a store must have. Making it twice does no harm.
+pub(crate) enum Change {
+    Collection(&'static str),
+    Index(&'static str, IndexModel),
 }
 
-fn code_of(error: &mongodb::error::Error) -> Option<i32> {
-    match error.kind.as_ref() {
-        mongodb::error::ErrorKind::Command(command) => Some(command.code),
-        _ => None,
-    }
+/// The first brings an empty database to version 1, and so on.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "collections and indexes", oldest: 1, changes: first },
+    Migration { name: "replicas that are gone are forgotten after a day", oldest: 1, changes: forgotten_replicas },
+];
+
+/// The schema that this version reads and writes.
+pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+fn first() -> Vec<Change> {
+    let of =
+        |collection, indexes: Vec<IndexModel>| indexes.into_iter().map(move |index| Change::Index(collection, index));
+    let plays = vec![
+        index("by_flow", doc! { "f": 1, "_id": 1 }),
+        partial("by_state", doc! { "n": 1, "_id": 1 }, "n"),
+        partial("by_due", doc! { "c": 1, "d": 1, "_id": 1 }, "d"),
+        partial("by_owner", doc! { "o": 1 }, "o"),
+        filtered("queued", doc! { "k": 1, "_id": 1 }, doc! { "q": QUEUED }),
+    ];
+    let chunks =
+        vec![partial("by_play", doc! { "k": 1, "a": 1 }, "k"), partial("by_company", doc! { "c": 1, "_id": 1 }, "c")];
+    let waits = vec![
+        index("by_event", doc! { "c": 1, "w": 1, "e": 1 }),
+        index("by_since", doc! { "c": 1, "w": 1, "at": 1, "k": 1, "l": 1, "e": 1 }),
+        index("by_play", doc! { "k": 1 }),
+    ];
+    let docs = vec![unique(partial("by_unique_key", doc! { "u": 1 }, "u")), partial("by_expiry", doc! { "x": 1 }, "x")];
+    let audit = vec![
+        index("by_company", doc! { "c": 1, "_id": -1 }),
+        index("by_entity", doc! { "c": 1, "e": 1, "i": 1, "_id": -1 }),
+    ];
+    let messages = vec![index("by_play", doc! { "k": 1, "at": 1, "_id": 1 })];
+    let indexes =
+        [(PLAYS, plays), (CHUNKS, chunks), (MESSAGES, messages), (WAITS, waits), (DOCS, docs), (AUDIT, audit)];
+    let collections = COLLECTIONS.into_iter().map(Change::Collection);
+    collections.chain(indexes.into_iter().flat_map(|(collection, indexes)| of(collection, indexes))).collect()
 }
 
-/// Refuses a store that a newer version made.
-///
-/// # Errors
-/// With what it is; or none, where there is no store yet.
-pub(crate) async fn found(db: &Database) -> Result<Option<u32>, Fault> {
-    let meta = db.collection::<Document>(META).find_one(doc! { "_id": SCHEMA }).await?;
-    let Some(version) = meta.as_ref().and_then(|meta| meta.get("version")) else { return Ok(None) };
-    let version = match version {
-        Bson::Int32(number) => u32::try_from(*number).ok(),
-        Bson::Int64(number) => u32::try_from(*number).ok(),
-        _ => None,
-    };
-    version.map(Some).ok_or_else(|| Fault::damaged("the schema's version is no number"))
+fn forgotten_replicas() -> Vec<Change> {
+    vec![Change::Index(REPLICAS, expiring("forgotten", doc! { "until": 1 }, REPLICA_KEPT))]
 }
 
 /// Refuses a server on which several writes cannot happen together.

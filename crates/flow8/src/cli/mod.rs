@@ -12,6 +12,7 @@ mod console;
 mod exit;
 mod export;
 mod import;
+mod migrate;
 mod modules;
 mod plays;
 mod run;
@@ -53,6 +54,7 @@ commands! {
     Config(config::ConfigCommand),
     Export(export::Export),
     Import(import::Import),
+    Migrate(migrate::Migrate),
     Modules(modules::Modules),
     Plays(plays::Plays),
     Run(run::Run),

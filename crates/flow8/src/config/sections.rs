@@ -89,6 +89,7 @@ pub struct Mongodb {
     pub max_pool_size: Whole<1, 10_000>,
     pub tls_ca_file: Option<PathBuf>,
     pub tls_cert_key_file: Option<PathBuf>,
+    pub auto_migrate: bool,
 }
 
 /// What seals secrets at rest.

@@ -63,6 +63,12 @@ pub static SETTINGS: &[Setting] = &[
         "The authority that signed MongoDB's certificate, as PEM."
     ),
     setting!(mongodb.tls_cert_key_file, ["MONGODB_TLS_CERT_KEY_FILE"], "", "flow8's own certificate and key, as PEM."),
+    setting!(
+        mongodb.auto_migrate,
+        ["MONGODB_AUTO_MIGRATE"],
+        "true",
+        "Whether a replica that starts brings the schema up to date; else `flow8 migrate` does."
+    ),
     setting!(encryption.algorithm, ["ENCRYPTION_ALGORITHM"], "argon2id", "How the master key is derived."),
     setting!(
         encryption.key,

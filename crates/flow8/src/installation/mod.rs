@@ -192,7 +192,7 @@ impl Installation {
 }
 
 /// Where MongoDB is, if plays are kept there.
-fn mongo_options(config: &Config) -> Option<MongoOptions> {
+pub fn mongo_options(config: &Config) -> Option<MongoOptions> {
     let mongodb = &config.mongodb;
     Some(MongoOptions {
         uri: mongodb.uri.as_ref()?.reveal().to_owned(),
@@ -200,6 +200,7 @@ fn mongo_options(config: &Config) -> Option<MongoOptions> {
         max_pool_size: u32::try_from(mongodb.max_pool_size.get()).ok(),
         tls_ca_file: mongodb.tls_ca_file.clone(),
         tls_cert_key_file: mongodb.tls_cert_key_file.clone(),
+        migrates: mongodb.auto_migrate,
     })
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use store_suite::mongod::Mongod;
 
+use crate::Flow8;
 use crate::peer::Peer;
-use crate::server::{RUNTIME, Server, Start, part, until};
+use crate::server::{RUNTIME, Server, Start, json, part, until};
 
 /// So many hex digits that nobody would guess, the same for all replicas.
 fn digits(count: usize) -> String {
@@ -54,6 +55,38 @@ fn what_a_killed_replica_was_at_goes_on_on_another() {
     assert_eq!((part(&inbox, "/total"), part(&inbox, "/data/0/playId")), ("1".into(), write));
     assert_eq!(peer.calls(), 3);
     second.stop();
+}
+
+#[test]
+fn where_replicas_must_not_change_the_schema_migrate_does() {
+    let database = database();
+    let flow8 = Flow8::new()
+        .variable("MONGODB_URI", &database.uri())
+        .variable("MONGODB_AUTO_MIGRATE", "false")
+        .variable("ENCRYPTION_KEY", &digits(256))
+        .variable("ENCRYPTION_KEY_SALT", &digits(64));
+    let refused = flow8.run(&["serve", "--port", "0"]).code(3);
+    assert!(refused.err.contains("run flow8 migrate"), "{}", refused.err);
+    let told = flow8.run(&["migrate", "--dry-run"]).code(1);
+    assert!(
+        told.out.contains("to do  collections and indexes") && told.out.contains("nothing was changed"),
+        "{}",
+        told.out
+    );
+    let done = flow8.run(&["migrate", "--json"]).code(0);
+    assert_eq!(part(&json(&done.out), "/steps/0/pending"), "true");
+    let again = flow8.run(&["migrate"]).code(0);
+    assert!(again.out.ends_with("the schema is up to date\n"), "{}", again.out);
+    flow8.run(&["migrate", "--dry-run"]).code(0);
+    to_start(&database, flow8.folder.path(), "first").variable("MONGODB_AUTO_MIGRATE", "false").serves().stop();
+}
+
+#[test]
+fn the_embedded_store_is_migrated_too() {
+    let flow8 = Flow8::new();
+    assert!(flow8.run(&["migrate", "--dry-run"]).code(1).out.contains("to do"));
+    assert!(flow8.run(&["migrate"]).code(0).out.ends_with("the schema is up to date now\n"));
+    assert!(flow8.run(&["migrate", "--dry-run"]).code(0).out.ends_with("the schema is up to date\n"));
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Stage {
     }
 
     pub(crate) fn options(&self) -> MongoOptions {
-        MongoOptions { uri: self.server.uri(), ..MongoOptions::default() }
+        MongoOptions { uri: self.server.uri(), migrates: true, ..MongoOptions::default() }
     }
 
     /// Another replica's way to the one database.

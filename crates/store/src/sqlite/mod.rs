@@ -105,6 +105,15 @@ impl SqliteStore {
         Ok(Self { readers, writer, path, _lock: lock })
     }
 
+    /// The version of the schema in a folder, 0 where there is no store, and the one that opening it would
+    /// bring it to. Nothing is changed.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or a newer version made it.
+    pub fn versions(options: &SqliteOptions) -> Result<(u32, u32), StoreError> {
+        schema::versions(&options.folder.join(FILE_NAME), options)
+    }
+
     /// Where the database lies.
     pub fn path(&self) -> &Path {
         &self.path

@@ -79,6 +79,15 @@ fn open(path: &Path, options: &SqliteOptions, flags: OpenFlags) -> Result<Connec
     Ok(connection)
 }
 
+/// The version of the schema that a store has, and the one that this flow8 would bring it to. Nothing is changed.
+pub(super) fn versions(path: &Path, options: &SqliteOptions) -> Result<(u32, u32), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    if !path.exists() {
+        return Ok((0, known));
+    }
+    Ok((identify(&open_reader(path, options)?)?, known))
+}
+
 /// The version of the schema, where the file is a store that this version can use, or is new.
 fn identify(connection: &Connection) -> Result<u32, StoreError> {
     let read = || -> rusqlite::Result<(i64, u32, u64)> {
