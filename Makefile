@@ -3,10 +3,10 @@
 CARGO ?= cargo
 DATA ?= ./data
 
-.PHONY: help run build check test test-long bench needs clean
+.PHONY: help run build check test test-long test-cluster bench needs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Build, and serve at http://localhost:4454 with the examples loaded
 	./scripts/target flow8 serve --demo --data-dir $(DATA) --set egress.allow=127.0.0.0/8
@@ -23,6 +23,9 @@ test: needs check ## Every test but the long suites
 
 test-long: needs ## The long suites: more seeds of the simulation, the power cut and the crash test
 	./scripts/test-long
+
+test-cluster: needs ## Three replicas on three database servers, and whatever may fail of them; FLOW8_SEEDS=n for more
+	FLOW8_SEEDS=$${FLOW8_SEEDS:-50} $(CARGO) test -p flow8 --test cluster -- --nocapture
 
 bench: ## The benchmark table, each row beside a reference of the same run
 	$(CARGO) build --release -p flow8 -p flow8-bench

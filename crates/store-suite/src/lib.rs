@@ -6,6 +6,8 @@
 mod cases;
 mod compare;
 pub mod mongod;
+pub mod proxy;
+pub mod set;
 mod things;
 
 pub use cases::{CASES, Case, Running};

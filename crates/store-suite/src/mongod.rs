@@ -95,6 +95,15 @@ impl Mongod {
         tokio::time::timeout(PATIENCE, become_primary).await.expect("in time");
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn signal(&self, name: &str) {
+        let told = Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()).status();
+        assert!(told.expect("kill runs").success(), "kill -{name}");
+    }
+
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port

@@ -62,31 +62,31 @@ impl Identity {
 }
 
 impl Engine {
-    /// Makes this replica known. Says how soon it must say that it is alive; never, where it is alone.
-    pub(super) async fn join(&self) -> Result<Option<Duration>, StoreError> {
+    /// Makes this replica known; no lease where it is alone.
+    pub(super) async fn join(&self) -> Result<Option<Lease>, StoreError> {
         let _asking = self.identity.asking.lock().await;
         self.join_as(self.replica()).await
     }
 
-    async fn join_as(&self, replica: ReplicaId) -> Result<Option<Duration>, StoreError> {
+    async fn join_as(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
         let asked = self.read_clocks();
         let Some(lease) = self.parts.store.join(replica).await? else { return Ok(None) };
         self.identity.set(replica, certain(asked, lease));
         self.compare_clocks(asked.1, lease);
-        Ok(Some(lease.renew))
+        Ok(Some(lease))
     }
 
     /// Says that this replica is alive. If it was given up, it goes on as another: what it had is not its own any more.
-    pub(super) async fn beat(&self) -> Result<Option<Duration>, StoreError> {
+    pub(super) async fn beat(&self) -> Result<Option<Lease>, StoreError> {
         let _asking = self.identity.asking.lock().await;
         self.beat_now().await
     }
 
-    async fn beat_now(&self) -> Result<Option<Duration>, StoreError> {
+    async fn beat_now(&self) -> Result<Option<Lease>, StoreError> {
         let (replica, asked) = (self.replica(), self.read_clocks());
         if let Some(lease) = self.parts.store.beat(replica).await? {
             self.identity.set(replica, certain(asked, lease));
-            return Ok(Some(lease.renew));
+            return Ok(Some(lease));
         }
         tracing::warn!(%replica, "this replica was silent for so long that others took over what it had; it goes on anew");
         self.join_as(ReplicaId(self.new_id())).await

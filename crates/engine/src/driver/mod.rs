@@ -176,14 +176,15 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be reached.
     pub async fn start(self: &Arc<Self>) -> Result<u64, StoreError> {
-        let beat = self.join().await?;
-        let adopted = self.parts.store.adopt(self.replica()).await?;
+        let lease = self.join().await?;
+        // Among several, one that seems to be gone is given some time: see `alive`.
+        let adopted = if lease.is_none() { self.parts.store.adopt(self.replica()).await? } else { 0 };
         self.feed.send_replace(self.parts.store.feed_end().await?);
         if let Some(signals) = self.parts.store.watch().await {
             tokio::spawn(signals::run(self.clone(), signals));
         }
-        if let Some(pause) = beat {
-            let alive = tokio::spawn(alive::run(self.clone(), pause)).abort_handle();
+        if let Some(lease) = lease {
+            let alive = tokio::spawn(alive::run(self.clone(), lease)).abort_handle();
             // Started twice, it would beat twice, which does no harm.
             let _ = self.alive.set(alive);
         }

@@ -12,6 +12,7 @@ use crate::check;
 use crate::flow::{CHILD, FLOW};
 use crate::peer::Peer;
 use crate::server::Server;
+use crate::settle;
 
 /// Plays of one seed.
 const PLAYS: usize = 3;
@@ -127,9 +128,15 @@ pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
         plays.insert(name.clone(), id);
     }
     let in_doubt = settle(&second, PLAYS).await.expect("lives");
-    check::all(seed, &second, &peer, &plays).await;
-    let resumed = if acknowledged.is_empty() { None } else { peer.first_after(began).map(|at| at - began) };
+    // One process died, so one attempt at most was cut off.
+    check::all(seed, &second, &peer, &plays, 1).await;
+    let resumed = if acknowledged.is_empty() { None } else { first_after(&peer, &names, began).map(|at| at - began) };
     Story { death, calls: peer.count(), in_doubt, resumed }
+}
+
+/// The first call after an instant.
+fn first_after(peer: &Peer, names: &[String], at: Instant) -> Option<Instant> {
+    names.iter().flat_map(|name| peer.calls(name)).map(|call| call.at).filter(|call| *call > at).min()
 }
 
 /// Makes a data folder with the flows in it; every seed begins with a copy.
@@ -156,24 +163,10 @@ async fn wish(server: &Server, peer: &str, name: &str) -> Option<(String, bool)>
 async fn settle(server: &Server, plays: usize) -> Option<u64> {
     let mut in_doubt = 0;
     for _ in 0..LOOKS {
-        let page = server.granted("GET", "/plays?flowId=crash&state=DONE,FAIL&size=1", &Value::Null).await?;
-        if page.get("total").and_then(Value::as_i64) == Some(plays as i64) {
+        if settle::ended(server, "crash").await? == plays as i64 {
             return Some(in_doubt);
         }
-        for (kind, verb, decision) in [("approval", "approve", "approved"), ("inDoubt", "resolve", "happened")] {
-            let inbox = server.granted("GET", &format!("/approvals?kind={kind}"), &Value::Null).await?;
-            for asked in inbox.get("data").and_then(Value::as_list).expect("a list") {
-                let text = |key: &str| asked.get(key).and_then(Value::as_str).expect("a text");
-                let mut answer = vec![("layerId", Value::from(text("layerId"))), ("decision", decision.into())];
-                if kind == "inDoubt" {
-                    in_doubt += 1;
-                    answer.push(("out", Value::map([("body", Value::map([("done", "by hand")]))])));
-                }
-                let path = format!("/plays/{}/{verb}", text("playId"));
-                // Somebody may have been faster: then it is answered already.
-                server.ask("POST", &path, &Value::map(answer)).await?;
-            }
-        }
+        in_doubt += settle::answer(server).await?;
         tokio::time::sleep(LOOK).await;
     }
     let plays = server.granted("GET", "/plays", &Value::Null).await?;

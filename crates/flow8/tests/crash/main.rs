@@ -10,6 +10,7 @@ mod flow;
 mod life;
 mod peer;
 mod server;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -41,15 +41,9 @@ impl Peer {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(play).cloned().unwrap_or_default()
     }
 
-    /// All calls.
+    /// How many calls there were.
     pub(crate) fn count(&self) -> u64 {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).values().map(|calls| calls.len() as u64).sum()
-    }
-
-    /// The first call after an instant.
-    pub(crate) fn first_after(&self, at: Instant) -> Option<Instant> {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.values().flatten().map(|call| call.at).filter(|call| *call > at).min()
     }
 }
 

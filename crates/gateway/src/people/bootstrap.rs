@@ -18,6 +18,9 @@ use crate::access::Role;
 /// Companies that one installation may have.
 const COMPANIES: usize = 10_000;
 
+/// The key that only the first company has: of replicas that start at once, one makes it.
+const FIRST: &str = "company:first";
+
 /// The administrator that the first start makes.
 #[derive(Debug, Clone)]
 pub struct FirstAdmin {
@@ -42,7 +45,7 @@ pub enum BootstrapError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another process starts at the same moment.
+    /// The store did not take it.
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// A stored document is damaged.
@@ -74,21 +77,34 @@ impl Bootstrap {
         now: Timestamp,
         new_id: impl Fn() -> Id,
     ) -> Result<Self, BootstrapError> {
-        let query = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, COMPANIES);
-        let mut oldest = None;
-        for doc in store.docs(&query).await? {
-            let company: Company = doc.read()?;
-            oldest.get_or_insert(company.id);
-            for key in store.docs(&DocQuery::all(company.id, DocKind::DataKey, COMPANIES)).await? {
-                let id = key.key.id.parse().map_err(|_| KeyError::Altered)?;
-                ring.add(company.id, id, &key.read::<WrappedKey>()?)?;
-            }
+        if let Some(company) = found(store, ring).await? {
+            return Ok(Self { company, made: None });
         }
-        match oldest {
-            Some(company) => Ok(Self { company, made: None }),
-            None => make(store, ring, first, now, new_id).await,
+        match make(store, ring, first, now, new_id).await {
+            Err(BootstrapError::Commit(CommitError::Conflict(conflict))) => {
+                // Another replica started at the same moment, and was faster.
+                let made = found(store, ring).await?;
+                let company = made.ok_or(BootstrapError::Commit(CommitError::Conflict(conflict)))?;
+                Ok(Self { company, made: None })
+            }
+            outcome => outcome,
         }
     }
+}
+
+/// The first company, if there is any, with the data keys of all brought to hand.
+async fn found(store: &dyn Store, ring: &KeyRing) -> Result<Option<CompanyId>, BootstrapError> {
+    let query = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, COMPANIES);
+    let mut oldest = None;
+    for doc in store.docs(&query).await? {
+        let company: Company = doc.read()?;
+        oldest.get_or_insert(company.id);
+        for key in store.docs(&DocQuery::all(company.id, DocKind::DataKey, COMPANIES)).await? {
+            let id = key.key.id.parse().map_err(|_| KeyError::Altered)?;
+            ring.add(company.id, id, &key.read::<WrappedKey>()?)?;
+        }
+    }
+    Ok(oldest)
 }
 
 async fn make(
@@ -113,7 +129,8 @@ async fn make(
     let key = new_id();
     let wrapped = ring.make(company.id, key)?;
     let docs = vec![
-        DocWrite::put(DocKey::new(CompanyId::INSTALLATION, DocKind::Company, company.id), Expect::Absent, &company),
+        DocWrite::put(DocKey::new(CompanyId::INSTALLATION, DocKind::Company, company.id), Expect::Absent, &company)
+            .unique(CompanyId::INSTALLATION, FIRST),
         DocWrite::put(DocKey::new(company.id, DocKind::DataKey, key), Expect::Absent, &wrapped),
         DocWrite::put(DocKey::new(company.id, DocKind::User, user.id), Expect::Absent, &user)
             .unique(CompanyId::INSTALLATION, email_key(&user.email)),

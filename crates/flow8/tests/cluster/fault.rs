@@ -1,0 +1,178 @@
+//! What may happen to a replica, and to the database.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use store_suite::set::ReplicaSet;
+
+use crate::outside::Outside;
+use crate::replicas::{COUNT, Replicas};
+use crate::tale::{Dice, LOOK};
+
+/// Plays that are kept waiting on a replica to which something happens.
+const PROBES: usize = 3;
+
+/// How often a server stands still, as with a slow disk, for how long, and how long it goes on between.
+const STALLS: (u32, Duration, Duration) = (15, Duration::from_millis(120), Duration::from_millis(30));
+
+/// What may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL; it starts again later.
+    Kill(usize),
+    /// SIGSTOP, until others have taken over; then SIGCONT.
+    Pause(usize),
+    /// SIGSTOP and SIGCONT, perhaps before anybody noticed.
+    Doze(usize, Duration),
+    /// The primary gives way to another.
+    StepDown,
+    /// A server of the database is cut off for a while: from replicas and from the others.
+    Cut(usize, Duration),
+    /// The primary stands still again and again.
+    Slow,
+}
+
+impl Fault {
+    /// What happens in a seed: something to a replica, to the database, or to both at once.
+    pub(crate) fn of(dice: &mut Dice) -> Vec<Self> {
+        let millis = |dice: &mut Dice, end| Duration::from_millis(dice.below(end));
+        let replica = dice.below(COUNT as u64) as usize;
+        let of_replica = match dice.below(5) {
+            0 | 1 => Self::Kill(replica),
+            2 | 3 => Self::Pause(replica),
+            _ => Self::Doze(replica, millis(dice, 4_000)),
+        };
+        let of_database = match dice.below(4) {
+            0 | 1 => Self::StepDown,
+            2 => Self::Cut(dice.below(3) as usize, millis(dice, 3_000)),
+            _ => Self::Slow,
+        };
+        match dice.below(4) {
+            0 | 1 => vec![of_replica],
+            2 => vec![of_database],
+            _ => vec![of_replica, of_database],
+        }
+    }
+
+    pub(crate) fn is_of_database(self) -> bool {
+        matches!(self, Self::StepDown | Self::Cut(..) | Self::Slow)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "SIGKILL of a replica",
+            Self::Pause(_) => "SIGSTOP of a replica until others took over",
+            Self::Doze(..) => "SIGSTOP of a replica for a moment",
+            Self::StepDown => "step-down of the primary",
+            Self::Cut(..) => "a database server cut off",
+            Self::Slow => "a primary that stands still again and again",
+        }
+    }
+
+    /// Makes it happen, and returns when it is over. Says how long it took until others went on with
+    /// what the replica had been at.
+    pub(crate) async fn happen(self, stage: &Stage<'_>) -> Vec<Duration> {
+        match self {
+            Self::Kill(at) => {
+                let probes = stage.send_probes(at).await;
+                let Some(replica) = stage.replicas.take(at) else { return Vec::new() };
+                let began = now();
+                replica.signal("KILL");
+                let resumed = stage.taken_over(&probes, began).await;
+                stage.replicas.begin(at).await;
+                resumed
+            }
+            Self::Pause(at) => {
+                let probes = stage.send_probes(at).await;
+                let Some(replica) = stage.replicas.get(at) else { return Vec::new() };
+                let began = now();
+                replica.signal("STOP");
+                let resumed = stage.taken_over(&probes, began).await;
+                replica.signal("CONT");
+                resumed
+            }
+            Self::Doze(at, long) => {
+                let Some(replica) = stage.replicas.get(at) else { return Vec::new() };
+                replica.signal("STOP");
+                tokio::time::sleep(long).await;
+                replica.signal("CONT");
+                Vec::new()
+            }
+            Self::StepDown => {
+                stage.set.step_down().await;
+                Vec::new()
+            }
+            Self::Cut(at, long) => {
+                let network = &stage.set.members()[at].network;
+                network.cut();
+                tokio::time::sleep(long).await;
+                network.mend();
+                Vec::new()
+            }
+            Self::Slow => {
+                let server = &stage.set.members()[stage.set.primary().await].server;
+                let (times, still, between) = STALLS;
+                for _ in 0..times {
+                    server.signal("STOP");
+                    tokio::time::sleep(still).await;
+                    server.signal("CONT");
+                    tokio::time::sleep(between).await;
+                }
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process is killed in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Where faults happen.
+pub(crate) struct Stage<'s> {
+    pub(crate) set: &'s ReplicaSet,
+    pub(crate) replicas: &'s Replicas,
+    pub(crate) outside: &'s Outside,
+    pub(crate) outside_url: &'s str,
+}
+
+impl Stage<'_> {
+    /// The names of the plays that are kept waiting, where something happens to a replica.
+    pub(crate) fn probes() -> impl Iterator<Item = String> {
+        (0..PROBES).map(|number| format!("probe-{number}"))
+    }
+
+    /// Has plays kept waiting on a replica, and returns when it is at them: their names.
+    async fn send_probes(&self, at: usize) -> Vec<String> {
+        let names: Vec<String> = Self::probes().collect();
+        for name in &names {
+            self.replicas.wish(at, "probe", self.outside_url, name).await;
+        }
+        while names.iter().any(|name| self.outside.kept(name).is_empty()) {
+            tokio::time::sleep(LOOK).await;
+        }
+        names
+    }
+
+    /// Waits until each of them is called for again.
+    async fn taken_over(&self, probes: &[String], began: Instant) -> Vec<Duration> {
+        let mut resumed = Vec::new();
+        for name in probes {
+            let again = loop {
+                match self.outside.kept(name).get(1) {
+                    Some(again) => break *again,
+                    None => tokio::time::sleep(LOOK).await,
+                }
+            };
+            resumed.push(again.saturating_duration_since(began));
+        }
+        resumed
+    }
+}

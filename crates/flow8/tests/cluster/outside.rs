@@ -1,0 +1,119 @@
+//! What the flows of a cluster reach outside: a place where few may be at once, and one that keeps
+//! the first who calls waiting, so that it is seen when another takes over.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Plays that may be at the narrow place at once.
+pub(crate) const LIMIT: usize = 3;
+
+/// How long each is there.
+const STAY: Duration = Duration::from_millis(60);
+
+/// The flows that go there.
+pub(crate) const FLOWS: [&str; 2] = [
+    r#"
+apiVersion: flow8/v1
+kind: Flow
+name: Limited
+concurrency: {limit: 3}
+layers:
+  - {ref: narrow, appId: curl, args: {method: GET, url: "{{ $prev.args.peer }}/narrow/{{ $prev.args.name }}"}}
+"#,
+    r#"
+apiVersion: flow8/v1
+kind: Flow
+name: Probe
+layers:
+  - {ref: kept, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.peer }}/kept/{{ $prev.args.name }}"}}
+"#,
+];
+
+/// What was seen outside.
+#[derive(Clone)]
+pub(crate) struct Outside(Arc<Seen>);
+
+struct Seen {
+    /// Who is at the narrow place, how often; and the most that were there at once.
+    narrow: Mutex<(BTreeMap<String, usize>, usize)>,
+    /// When each was called that is kept.
+    kept: Mutex<BTreeMap<String, Vec<Instant>>>,
+    /// Whether those who are kept may go.
+    open: watch::Sender<bool>,
+}
+
+impl Outside {
+    /// Serves on a free port, for as long as the runtime lives.
+    pub(crate) async fn serve() -> (Self, String) {
+        let seen = Seen { narrow: Mutex::default(), kept: Mutex::default(), open: watch::Sender::new(false) };
+        let outside = Self(Arc::new(seen));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new().route("/narrow/{name}", get(narrow)).route("/kept/{name}", get(kept));
+        let router = router.with_state(outside.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (outside, format!("http://{address}"))
+    }
+
+    /// The most plays that were at the narrow place at once.
+    pub(crate) fn most(&self) -> usize {
+        self.0.narrow.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// When a play called that is kept.
+    pub(crate) fn kept(&self, name: &str) -> Vec<Instant> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
+    }
+
+    /// Lets those go who are kept, and whoever comes.
+    pub(crate) fn open(&self) {
+        self.0.open.send_replace(true);
+    }
+}
+
+/// Leaves the narrow place, also where whoever called has gone away.
+struct Stay<'s>(&'s Seen, String);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        let mut narrow = self.0.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = narrow.0.entry(self.1.clone()).or_default();
+        *there -= 1;
+        if *there == 0 {
+            narrow.0.remove(&self.1);
+        }
+    }
+}
+
+async fn narrow(State(Outside(seen)): State<Outside>, Path(name): Path<String>) -> &'static str {
+    {
+        let mut narrow = seen.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        *narrow.0.entry(name.clone()).or_default() += 1;
+        narrow.1 = narrow.1.max(narrow.0.len());
+    }
+    let _stay = Stay(&seen, name);
+    tokio::time::sleep(STAY).await;
+    "through"
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process is killed in real time")]
+async fn kept(State(Outside(seen)): State<Outside>, Path(name): Path<String>) -> &'static str {
+    let is_first = {
+        let mut kept = seen.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = kept.entry(name).or_default();
+        calls.push(Instant::now());
+        calls.len() == 1
+    };
+    if is_first {
+        // It ends with whoever called, too.
+        let _ = seen.open.subscribe().wait_for(|open| *open).await;
+    }
+    "at last"
+}

@@ -1,0 +1,72 @@
+//! Three replicas, of which some may be gone.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::Value;
+
+use crate::server::Server;
+
+/// How many there are.
+pub(crate) const COUNT: usize = 3;
+
+/// Replicas on one database.
+pub(crate) struct Replicas {
+    folder: PathBuf,
+    uri: String,
+    database: String,
+    running: Mutex<[Option<Arc<Server>>; COUNT]>,
+}
+
+impl Replicas {
+    /// Starts all of them.
+    pub(crate) async fn start(folder: PathBuf, uri: String, database: String) -> Self {
+        let replicas = Self { folder, uri, database, running: Mutex::default() };
+        futures::future::join_all((0..COUNT).map(|at| replicas.begin(at))).await;
+        replicas
+    }
+
+    /// Starts one, and waits until it serves.
+    pub(crate) async fn begin(&self, at: usize) {
+        let (folder, uri, database) = (self.folder.join(format!("{at}")), self.uri.clone(), self.database.clone());
+        let start = tokio::task::spawn_blocking(move || Server::start(&folder, &uri, &database));
+        let server = start.await.expect("it starts");
+        self.running()[at] = Some(Arc::new(server));
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, [Option<Arc<Server>>; COUNT]> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of them, where it is there.
+    pub(crate) fn get(&self, at: usize) -> Option<Arc<Server>> {
+        self.running()[at].clone()
+    }
+
+    /// Takes one out: whoever asks does not find it any more.
+    pub(crate) fn take(&self, at: usize) -> Option<Arc<Server>> {
+        self.running()[at].take()
+    }
+
+    /// What any of them grants, the first time one can, beginning with one of them.
+    pub(crate) async fn granted(&self, first: usize, method: &str, path: &str, body: &Value) -> Value {
+        for at in (first..).map(|at| at % COUNT) {
+            if let Some(server) = self.get(at)
+                && let Some(answer) = server.granted(method, path, body).await
+            {
+                return answer;
+            }
+            tokio::time::sleep(crate::tale::LOOK).await;
+        }
+        unreachable!("there is always a next one to ask")
+    }
+
+    /// Starts a play, once; its id, and whether it was there before.
+    pub(crate) async fn wish(&self, first: usize, flow: &str, peer: &str, name: &str) -> (String, bool) {
+        let args = Value::map([("peer", peer), ("name", name)]);
+        let body = Value::map([("args", args), ("idempotencyKey", name.into())]);
+        let answer = self.granted(first, "POST", &format!("/flows/{flow}/run"), &body).await;
+        let id = answer.get("playId").and_then(Value::as_str).expect("a play").to_owned();
+        (id, answer.get("replayed") == Some(&Value::Bool(true)))
+    }
+}
