@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Mongod {
     process: Child,
     port: u16,
+    /// What clients add to its URI.
+    options: String,
     _folder: tempfile::TempDir,
 }
 
@@ -57,6 +59,17 @@ impl Mongod {
         Self::start_with(&[])
     }
 
+    /// Starts a server that is not like the usual one. Clients add `options` to its URI.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_as(words: &[&str], options: &str) -> Self {
+        let mut server = Self::start_with(&[&["--replSet", "rs0"], words].concat());
+        options.clone_into(&mut server.options);
+        server
+    }
+
     fn start_with(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -71,7 +84,7 @@ impl Mongod {
             .stdout(Stdio::null())
             .spawn()
             .expect("mongod starts");
-        Self { process, port, _folder: folder }
+        Self { process, port, options: String::new(), _folder: folder }
     }
 
     /// Makes it a replica set, and returns when it takes writes.
@@ -111,12 +124,12 @@ impl Mongod {
 
     /// Its URI, once it is a replica set.
     pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", self.port)
+        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0{}", self.port, self.options)
     }
 
     /// Its URI before.
     pub fn direct_uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
+        format!("mongodb://127.0.0.1:{}/?directConnection=true{}", self.port, self.options)
     }
 }
 

@@ -9,17 +9,10 @@ use store::StoreError;
 use store_mongo::{DATABASE, MongoOptions, MongoStore, Step, migrate, steps};
 use store_suite::mongod::{Mongod, free_port};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, refused_by};
 
 async fn refused(uri: String) -> String {
     refused_by(&MongoOptions { uri, migrates: true, ..MongoOptions::default() }).await
-}
-
-async fn refused_by(options: &MongoOptions) -> String {
-    match tokio::time::timeout(Duration::from_secs(60), MongoStore::open(options)).await.expect("in time") {
-        Ok(_) => panic!("it opened"),
-        Err(error) => error.to_string(),
-    }
 }
 
 #[tokio::test]
@@ -36,6 +29,12 @@ async fn a_server_that_stands_alone_is_refused_with_the_way_out() {
 async fn a_server_that_is_not_there_is_not_waited_for_for_ever() {
     let said = refused(format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=300", free_port())).await;
     assert!(said.contains("can be reached"), "{said}");
+}
+
+#[tokio::test]
+async fn a_name_that_no_server_has_is_told() {
+    let said = refused("mongodb+srv://flow8.invalid/flow8".into()).await;
+    assert!(said.contains("URI of MongoDB is not right"), "{said}");
 }
 
 #[tokio::test]

@@ -3,4 +3,5 @@
 mod beginning;
 mod leases;
 mod races;
+mod signing_in;
 mod stage;

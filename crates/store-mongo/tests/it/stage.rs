@@ -1,6 +1,7 @@
 //! A server for a test, and small things to store in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::actor::Actor;
 use model::batch::{Batch, Chunk, PlayWrite};
@@ -108,4 +109,12 @@ pub(crate) fn batch(header: &PlayHeader) -> Batch {
 
 pub(crate) async fn commit(store: &MongoStore, header: &PlayHeader) -> Result<(), CommitError> {
     store.commit(batch(header)).await.map(drop)
+}
+
+/// What is said where the store does not open.
+pub(crate) async fn refused_by(options: &MongoOptions) -> String {
+    match tokio::time::timeout(Duration::from_secs(60), MongoStore::open(options)).await.expect("in time") {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error.to_string(),
+    }
 }
