@@ -43,7 +43,12 @@ pub struct Ids {
 impl Ids {
     /// The next id.
     pub fn next(&self, world: &dyn World) -> Id {
-        let now = u64::try_from(world.now().0).unwrap_or(0);
+        self.next_at(world.now(), world)
+    }
+
+    /// The next id at a time that is better known than by the clock.
+    pub(crate) fn next_at(&self, now: Timestamp, world: &dyn World) -> Id {
+        let now = u64::try_from(now.0).unwrap_or(0);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (ms, random) = *last;
         // 46 random bits leave room to count upwards within a millisecond.

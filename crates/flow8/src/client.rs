@@ -13,6 +13,7 @@ use store::StoreError;
 
 use crate::cli::{CommandError, Exit, Remote};
 use crate::config::Config;
+use crate::failpoint::Faults;
 use crate::installation::{Guide, Installation, Keep, OpenError};
 
 /// How long a server may take to take a connection.
@@ -104,7 +105,7 @@ impl Api {
     /// # Errors
     /// Where flow8 cannot be put together.
     pub async fn within(config: &Config, keep: Keep) -> Result<Self, OpenError> {
-        let installation = Box::new(Installation::open(config, keep, None).await?);
+        let installation = Box::new(Installation::open(config, keep, Faults::default()).await?);
         installation.start().await?;
         let (gateway, caller) = (installation.gateway.clone(), installation.cli());
         Ok(Self(Way::Local { gateway, caller, own: Some(installation) }))

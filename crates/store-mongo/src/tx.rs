@@ -5,6 +5,7 @@ use mongodb::options::{Acknowledgment, ReadConcern, WriteConcern};
 use mongodb::{ClientSession, Database};
 
 use crate::fault::Fault;
+use crate::schema::COUNTERS;
 
 /// How often a commit of unknown outcome is asked for again.
 const COMMITS: u32 = 5;
@@ -15,6 +16,14 @@ const STATEMENTS: usize = 10_000;
 /// What a commit waits for: the disks of most members.
 pub(crate) fn durable() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+/// Waits until most members have all that this one has. A transaction sees what another has just
+/// committed, and a read of what is durable may not, for a moment yet.
+pub(crate) async fn settle(db: &Database) -> Result<(), Fault> {
+    let counters = db.collection::<Document>(COUNTERS);
+    counters.update_one(doc! { "_id": "settled" }, doc! { "$inc": { "n": 1_i64 } }).upsert(true).await?;
+    Ok(())
 }
 
 /// One transaction.

@@ -16,7 +16,7 @@ use crate::apply::{apply, gather, is_plain, wanted};
 use crate::fault::Fault;
 use crate::feed::Numbers;
 use crate::lease;
-use crate::tx::{Ops, Tx};
+use crate::tx::{self, Ops, Tx};
 
 /// Batches that may wait; beyond, whoever commits waits.
 const QUEUE: usize = 4_096;
@@ -203,7 +203,13 @@ async fn commit_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<C
     for tries in 1.. {
         match try_alone(link, db, batch).await {
             Ok(committed) => return Ok(committed),
-            Err(Fault::Conflict(conflict)) => return Err(conflict.into()),
+            Err(Fault::Conflict(conflict)) => {
+                // Whoever hears of it reads what stood in the way, and must find it.
+                return match tx::settle(db).await {
+                    Ok(()) => Err(conflict.into()),
+                    Err(fault) => Err(fault.into_store().into()),
+                };
+            }
             Err(fault) if fault.may_pass() && tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
             Err(fault) => {
                 link.renew();

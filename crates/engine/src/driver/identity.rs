@@ -4,6 +4,7 @@
 //! plays. It may only have been paused: then its own clock tells it that it cannot be certain any
 //! more, and it asks before it does anything that cannot be taken back.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,14 +19,19 @@ use super::commit::{FIRST_PAUSE, LONGEST_PAUSE};
 /// clock and what is done after it.
 const RELIED_ON: f64 = 2.0 / 3.0;
 
-/// By how much the clocks of this machine and of the store may differ unremarked.
-const SKEW: Duration = Duration::from_secs(5);
+/// By how much the clocks of this machine and of the store may differ: replicas whose clocks differ by more go by the store's.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// An answer that took longer says nothing about the clock.
+const QUICK: Duration = Duration::from_millis(500);
 
 /// Who this replica is.
 pub(super) struct Identity {
     now: Mutex<Now>,
     /// Held while it is asked for, so that a thousand plays ask once.
     asking: tokio::sync::Mutex<()>,
+    /// Milliseconds by which the store's clock is ahead of this machine's, where that matters.
+    ahead: AtomicI64,
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +51,16 @@ enum Certain {
 
 impl Identity {
     pub(super) fn new(replica: ReplicaId) -> Self {
-        Self { now: Mutex::new(Now { replica, certain: Certain::Always }), asking: tokio::sync::Mutex::default() }
+        Self {
+            now: Mutex::new(Now { replica, certain: Certain::Always }),
+            asking: tokio::sync::Mutex::default(),
+            ahead: AtomicI64::new(0),
+        }
+    }
+
+    /// What time it is for all replicas, where it is this for this machine.
+    pub(super) fn corrected(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
     pub(super) fn replica(&self) -> ReplicaId {
@@ -72,7 +87,7 @@ impl Engine {
         let asked = self.read_clocks();
         let Some(lease) = self.parts.store.join(replica).await? else { return Ok(None) };
         self.identity.set(replica, certain(asked, lease));
-        self.compare_clocks(asked.1, lease);
+        self.compare_clocks(asked, lease);
         Ok(Some(lease))
     }
 
@@ -86,6 +101,7 @@ impl Engine {
         let (replica, asked) = (self.replica(), self.read_clocks());
         if let Some(lease) = self.parts.store.beat(replica).await? {
             self.identity.set(replica, certain(asked, lease));
+            self.compare_clocks(asked, lease);
             return Ok(Some(lease));
         }
         tracing::warn!(%replica, "this replica was silent for so long that others took over what it had; it goes on anew");
@@ -137,14 +153,20 @@ impl Engine {
         (self.parts.world.steady(), self.parts.world.now())
     }
 
-    fn compare_clocks(&self, asked: Timestamp, lease: Lease) {
-        let skew = Duration::from_millis(asked.0.abs_diff(lease.now.0));
-        if skew > SKEW {
-            let seconds = skew.as_secs();
-            let way = if asked > lease.now { "ahead of" } else { "behind" };
+    /// Replicas must agree on what is due: one whose clock is wrong goes by the store's.
+    fn compare_clocks(&self, (asked, wall): (Duration, Timestamp), lease: Lease) {
+        let took = self.parts.world.steady().saturating_sub(asked);
+        if took > QUICK {
+            return;
+        }
+        let difference = lease.now.0 - wall.plus(took / 2).0;
+        let ahead = if difference.unsigned_abs() > SKEW.as_millis() as u64 { difference } else { 0 };
+        let before = self.identity.ahead.swap(ahead, Ordering::Relaxed);
+        if ahead != 0 && before == 0 {
+            let (by, way) =
+                (Duration::from_millis(ahead.unsigned_abs()), if ahead > 0 { "behind" } else { "ahead of" });
             tracing::warn!(
-                seconds,
-                "the clock of this machine is {way} the store's: what is due begins early or late by as much; set the clock"
+                "the clock of this machine is {by:.1?} {way} that of the store, which it goes by from now on; set the clock"
             );
         }
     }

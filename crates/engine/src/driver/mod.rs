@@ -241,14 +241,14 @@ impl Engine {
         &self.parts.files
     }
 
-    /// The time.
+    /// The time, the same for all replicas.
     pub fn now(&self) -> Timestamp {
-        self.parts.world.now()
+        self.identity.corrected(self.parts.world.now())
     }
 
     /// A new id.
     pub fn new_id(&self) -> Id {
-        self.ids.next(&*self.parts.world)
+        self.ids.next_at(self.now(), &*self.parts.world)
     }
 
     /// The place of the newest records, as it moves.

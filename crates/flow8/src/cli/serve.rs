@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 
 use super::{Answer, CommandError, Exit, Session, SettingFlags};
 use crate::config::{Config, Environment, Port};
+use crate::failpoint::Faults;
 use crate::installation::{Installation, Keep, OpenError};
-use crate::{examples, failpoint, telemetry};
+use crate::{examples, telemetry};
 
 /// How long closing may take, when all that was to be answered has been.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -166,8 +167,7 @@ fn fault(error: &dyn std::fmt::Display) -> CommandError {
 }
 
 async fn open(config: &Config, environment: &Environment) -> Result<Installation, CommandError> {
-    let probe = failpoint::probe(environment)?;
-    Installation::open(config, Keep::InFolder, probe).await.map_err(|error| match error {
+    Installation::open(config, Keep::InFolder, Faults::of(environment)?).await.map_err(|error| match error {
         OpenError::NotYet(_) | OpenError::Key(_) | OpenError::Egress(_) => CommandError::usage(error.to_string()),
         other => fault(&other),
     })

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
-use engine::driver::{Policies, Probe};
+use engine::driver::Policies;
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
 use model::ids::CompanyId;
@@ -29,6 +29,7 @@ pub use guide::{Guide, GuideError};
 pub use keys::KeyFileError;
 
 use crate::config::{Config, SameSite};
+use crate::failpoint::Faults;
 use world::SystemWorld;
 
 /// The folder of large values, beside that of files.
@@ -101,7 +102,7 @@ impl Installation {
     ///
     /// # Errors
     /// With what stands in the way, and what to do about it.
-    pub async fn open(config: &Config, keep: Keep, probe: Option<Probe>) -> Result<Self, OpenError> {
+    pub async fn open(config: &Config, keep: Keep, faults: Faults) -> Result<Self, OpenError> {
         if config.storage.s3.bucket.is_some() {
             return Err(OpenError::NotYet(
                 "storage.s3: this build keeps objects in a local folder; leave S3_BUCKET unset",
@@ -130,7 +131,7 @@ impl Installation {
             Some(master) => master,
             None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
         };
-        let (world, ring) = (Arc::new(SystemWorld::default()), Arc::new(KeyRing::new(master)));
+        let (world, ring) = (Arc::new(SystemWorld::with_skew(faults.skew)), Arc::new(KeyRing::new(master)));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
         let objects = if keep == Keep::InMemory { folder.join("objects") } else { config.objects_dir() };
         let open = |name: &str| {
@@ -150,7 +151,7 @@ impl Installation {
                 env: config.expressions.variables.clone(),
                 ..engine::Settings::default()
             },
-            probe,
+            probe: faults.probe,
         });
         let guide = Guide::new(folder)?;
         let gateway = Gateway::new(App::new(gateway::Parts {

@@ -15,14 +15,23 @@ const FETCHED: usize = 256;
 #[derive(Debug)]
 pub(super) struct SystemWorld {
     began: Instant,
+    /// Milliseconds by which the clock is wrong, in tests.
+    skew: i64,
     /// Numbers of the system that nobody was given yet.
     random: Mutex<Vec<u64>>,
 }
 
 impl Default for SystemWorld {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn default() -> Self {
-        Self { began: Instant::now(), random: Mutex::default() }
+        Self::with_skew(0)
+    }
+}
+
+impl SystemWorld {
+    /// A world whose clock is wrong by so many milliseconds.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub(super) fn with_skew(skew: i64) -> Self {
+        Self { began: Instant::now(), skew, random: Mutex::default() }
     }
 }
 
@@ -31,7 +40,7 @@ impl World for SystemWorld {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(self.skew))
     }
 
     fn steady(&self) -> Duration {

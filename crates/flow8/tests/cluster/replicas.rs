@@ -10,6 +10,9 @@ use crate::server::Server;
 /// How many there are.
 pub(crate) const COUNT: usize = 3;
 
+/// Milliseconds by which their clocks are wrong. What is due must be due for all of them at once.
+const SKEWS: [i64; COUNT] = [0, 30_000, -30_000];
+
 /// Replicas on one database.
 pub(crate) struct Replicas {
     folder: PathBuf,
@@ -29,7 +32,7 @@ impl Replicas {
     /// Starts one, and waits until it serves.
     pub(crate) async fn begin(&self, at: usize) {
         let (folder, uri, database) = (self.folder.join(format!("{at}")), self.uri.clone(), self.database.clone());
-        let start = tokio::task::spawn_blocking(move || Server::start(&folder, &uri, &database));
+        let start = tokio::task::spawn_blocking(move || Server::start(&folder, &uri, &database, SKEWS[at]));
         let server = start.await.expect("it starts");
         self.running()[at] = Some(Arc::new(server));
     }

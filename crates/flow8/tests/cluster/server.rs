@@ -39,7 +39,9 @@ fn digits(count: usize) -> String {
 
 impl Server {
     /// Starts flow8 on a data folder and a database, and waits until it serves.
-    pub(crate) fn start(folder: &Path, uri: &str, database: &str) -> Self {
+    ///
+    /// Its clock is wrong by so many milliseconds.
+    pub(crate) fn start(folder: &Path, uri: &str, database: &str, skew: i64) -> Self {
         let log = folder.with_extension("log");
         let mut process = Command::new(env!("CARGO_BIN_EXE_flow8"))
             .args(["serve", "--port", "0", "--log-level", "info", "--set", "egress.allow=127.0.0.0/8"])
@@ -48,6 +50,7 @@ impl Server {
             .env_clear()
             .env("MONGODB_URI", uri)
             .env("MONGODB_DB", database)
+            .env("FLOW8_CLOCK_SKEW", skew.to_string())
             .env("ENCRYPTION_KEY", digits(256))
             .env("ENCRYPTION_KEY_SALT", digits(64))
             .stdin(Stdio::null())
