@@ -1,12 +1,16 @@
 //! Replicas that share a real MongoDB, each the binary itself in a process and a folder of its own.
 
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
 
+use futures::StreamExt as _;
 use store_suite::mongod::Mongod;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::Flow8;
 use crate::peer::Peer;
-use crate::server::{RUNTIME, Server, Start, json, part, until};
+use crate::server::{Client, PATIENCE, RUNTIME, Server, Start, json, part, until};
 
 /// So many hex digits that nobody would guess, the same for all replicas.
 fn digits(count: usize) -> String {
@@ -192,6 +196,52 @@ fn a_play_that_waits_goes_on_wherever_the_event_comes() {
     first.client.play_in(&play, "WAIT");
     second.client.granted("POST", "/events", r#"{"key": "signed", "data": {"by": "Ada"}}"#);
     assert_eq!(part(&first.client.play_in(&play, "DONE"), "/out/value"), "Ada");
+    first.stop();
+    second.stop();
+}
+
+/// What a socket says of a play, as it says it, until the play has ended.
+fn told_by(server: &Client, play: &str) -> Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    let (host, token) = (server.url.trim_start_matches("http://").to_owned(), server.token.clone());
+    let play = play.to_owned();
+    RUNTIME.spawn(async move {
+        let stream = TcpStream::connect(&host).await.expect("connects");
+        let asked = format!("ws://{host}/api/ws?token={token}&since=0");
+        let (mut socket, _) = tokio_tungstenite::client_async(asked, stream).await.expect("opens");
+        while let Some(message) = socket.next().await {
+            let Message::Text(text) = message.expect("a message") else { continue };
+            let event = json(&text);
+            // Whoever listens may have heard enough.
+            if part(&event, "/playId") == play && tell.send(part(&event, "/type")).is_err() {
+                return;
+            }
+        }
+    });
+    told
+}
+
+#[test]
+fn events_come_from_whichever_replica_runs_the_play() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (first, second) = (replica(&database, folder.path(), "first"), replica(&database, folder.path(), "second"));
+    let peer = Peer::new();
+    first.client.import(&peer.flow("Read", "GET"));
+    let play = first.client.start("read", "{}");
+    peer.called(1);
+    // The play is under way at the first. Who listens at the second hears what has been, then what comes.
+    let told = told_by(&second.client, &play);
+    assert_eq!(told.recv_timeout(PATIENCE).expect("an event"), "play:started");
+    peer.let_go();
+    let mut layers = 0;
+    loop {
+        match told.recv_timeout(PATIENCE).expect("an event").as_str() {
+            "play:layer:completed" => layers += 1,
+            "play:completed" => break,
+            _ => {}
+        }
+    }
+    assert_eq!(layers, 2);
     first.stop();
     second.stop();
 }
