@@ -99,7 +99,12 @@ impl Server {
         )
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Outcome<Value> {
+    /// A request without a body.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Vec<u8> {
+        request(method, path, &self.token, b"")
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Outcome<Value> {
         let (status, answer) = call(self.address, &request(method, path, &self.token, body.to_string().as_bytes()))?;
         if !(200..300).contains(&status) {
             return Err(format!("{method} {path}: {status}: {}", String::from_utf8_lossy(&answer)).into());

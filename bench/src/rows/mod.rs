@@ -33,7 +33,7 @@ pub(crate) struct Stage {
 type Row = fn(&Stage) -> Outcome<Vec<Line>>;
 
 /// Every row, by the name that `--only` takes.
-pub(crate) const ROWS: [(&str, Row); 9] = [
+pub(crate) const ROWS: [(&str, Row); 12] = [
     ("pure", pure::busy),
     ("single", pure::single),
     ("background", background::row),
@@ -42,7 +42,10 @@ pub(crate) const ROWS: [(&str, Row); 9] = [
     ("large", large::row),
     ("timers", timers::row),
     ("idle", idle::row),
-    ("mongo", mongo::row),
+    ("mongo", mongo::pure::row),
+    ("replicas", mongo::replicas::row),
+    ("crowd", mongo::crowd::row),
+    ("history", mongo::history::row),
 ];
 
 impl Stage {

@@ -3,20 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use mongodb::Database;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Document, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
-use mongodb::{Client, Database};
-use store_suite::mongod::Mongod;
 
-use super::{Stage, measured, order, priced};
+use super::super::{Stage, measured, order, priced};
+use super::{DATABASE, Shared};
 use crate::Outcome;
 use crate::load::{Load, Until};
-use crate::server::Server;
 use crate::table::{Line, figure, median};
-
-/// The database of flow8.
-const DATABASE: &str = "flow8";
 
 /// Documents of one insert of the reference.
 const TOGETHER: usize = 100;
@@ -24,13 +20,11 @@ const TOGETHER: usize = 100;
 /// Plays a second that are aimed for, whatever the reference does.
 const PLAYS: f64 = 2_000.0;
 
-pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
+pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mongod = Mongod::start();
-    runtime.block_on(mongod.initiate());
-    let client = runtime.block_on(Client::with_uri_str(mongod.uri()))?;
-    let shared = [("MONGODB_URI", mongod.uri()), ("ENCRYPTION_KEY", digits(256)), ("ENCRYPTION_KEY_SALT", digits(64))];
-    let server = Server::start_with(&stage.flow8, &stage.dir.join("mongo"), &shared)?;
+    let database = Shared::start(&runtime);
+    let client = runtime.block_on(database.client())?;
+    let server = database.replica(stage, "mongo", &[])?;
     let flow = server.publish("three-steps", &priced(3))?;
     let request = server.run_request(&flow, true, &order());
     let load = Load {
@@ -64,16 +58,6 @@ pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
         ),
         Line::alone("— alone", rest, &format!("≥ {PLAYS} plays/s"), plays >= PLAYS),
     ])
-}
-
-/// So many hex digits that flow8 takes for a key.
-fn digits(count: usize) -> String {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let digit = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        format!("{:x}", state >> 60)
-    };
-    std::iter::repeat_with(digit).take(count).collect()
 }
 
 /// What one play of the newest left in the database.
