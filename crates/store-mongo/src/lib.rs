@@ -6,8 +6,10 @@
 //! commit nothing for it any more.
 
 mod apply;
+mod dump;
 mod fault;
 mod feed;
+mod fill;
 mod keys;
 mod lease;
 mod read;
@@ -30,6 +32,7 @@ use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, Tls, TlsOptions};
 use mongodb::{Client, Database};
+use store::dump::{Fill, Rows};
 use store::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Signal, Store,
     StoreError, StoreSize, WaitQuery,
@@ -39,6 +42,7 @@ use tokio::sync::mpsc;
 
 use self::fault::{Fault, meaning};
 use self::feed::Settled;
+use self::fill::Filling;
 use self::writer::Writer;
 
 /// The database's name where the URI names none.
@@ -63,6 +67,8 @@ pub struct MongoOptions {
     pub tls_ca_file: Option<PathBuf>,
     /// flow8's own certificate and key, as PEM.
     pub tls_cert_key_file: Option<PathBuf>,
+    /// Whether to open it also where a restore into it has not finished. For the next restore alone.
+    pub over_unfinished: bool,
 }
 
 /// MongoDB.
@@ -81,16 +87,38 @@ impl MongoStore {
     /// alone, or a newer version made the store.
     pub async fn open(options: &MongoOptions) -> Result<Self, StoreError> {
         let (client, db) = connect(options).await?;
-        schema::refuse_standalone(&db).await?;
-        let found = schema::found(&db).await.map_err(Fault::into_store)?;
-        if let Some(found) = found.filter(|found| *found > schema::VERSION) {
-            let store = format!("MongoDB, database {}", db.name());
-            return Err(StoreError::Newer { store, found, known: schema::VERSION });
-        }
+        check(options, &db).await?;
         schema::migrate(&db).await.map_err(Fault::into_store)?;
         let writer = Writer::start(&client, &db);
         Ok(Self { client, db, writer, settled: Settled::default() })
     }
+
+    /// Whether there is no store, or one that holds nothing. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`MongoStore::open`].
+    pub async fn is_vacant(options: &MongoOptions) -> Result<bool, StoreError> {
+        let (_client, db) = connect(options).await?;
+        check(options, &db).await?;
+        Ok(read(fill::is_unfinished(&db).await)? || read(fill::is_vacant(&db).await)?)
+    }
+}
+
+/// Refuses what this version cannot or must not use.
+async fn check(options: &MongoOptions, db: &Database) -> Result<(), StoreError> {
+    schema::refuse_standalone(db).await?;
+    if let Some(found) = read(schema::found(db).await)?.filter(|found| *found > schema::VERSION) {
+        return Err(StoreError::Newer { store: name_of(db), found, known: schema::VERSION });
+    }
+    if !options.over_unfinished && read(fill::is_unfinished(db).await)? {
+        return Err(StoreError::Unfinished(name_of(db)));
+    }
+    Ok(())
+}
+
+/// What it is called in errors.
+fn name_of(db: &Database) -> String {
+    format!("MongoDB, database {}", db.name())
 }
 
 async fn connect(options: &MongoOptions) -> Result<(Client, Database), StoreError> {
@@ -226,5 +254,13 @@ impl Store for MongoStore {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         read(read::size(&self.db).await)
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        read(dump::begin(&self.client, &self.db).await)
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        Ok(Box::new(Filling::begin(&self.db).await?))
     }
 }
