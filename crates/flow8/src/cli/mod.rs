@@ -5,6 +5,8 @@
 //! its line in `commands!`. A command reads no environment, prints only through its console, and
 //! ends by returning an [`Exit`].
 
+mod archived;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -13,11 +15,14 @@ mod exit;
 mod export;
 mod import;
 mod modules;
+mod part;
 mod plays;
+mod restore;
 mod run;
 mod serve;
 mod session;
 mod settings;
+mod verify_backup;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -48,6 +53,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Backup(backup::Backup),
     Check(check::Check),
     Completions(completions::Completions),
     Config(config::ConfigCommand),
@@ -55,8 +61,10 @@ commands! {
     Import(import::Import),
     Modules(modules::Modules),
     Plays(plays::Plays),
+    Restore(restore::Restore),
     Run(run::Run),
     Serve(serve::Serve),
+    VerifyBackup(verify_backup::VerifyBackup),
 }
 
 /// Durable workflow automation.

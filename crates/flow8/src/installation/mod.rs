@@ -4,6 +4,7 @@
 
 mod guide;
 mod keys;
+pub mod moving;
 mod retention;
 mod world;
 
@@ -74,6 +75,13 @@ pub enum OpenError {
     /// The key file cannot be used.
     #[error("{0}")]
     KeyFile(#[from] KeyFileError),
+    /// There is no key, and this is not the time to make one.
+    #[error(
+        "there is no {}; put the master.key of the installation that the backup is of there, or set \
+         ENCRYPTION_MASTER_KEY, or ENCRYPTION_KEY and ENCRYPTION_KEY_SALT",
+        .0.display()
+    )]
+    NoKey(PathBuf),
     /// The keys that are configured cannot be used.
     #[error("{0}")]
     Key(#[from] vault::KeyError),
@@ -200,6 +208,7 @@ fn mongo_options(config: &Config) -> Option<MongoOptions> {
         max_pool_size: u32::try_from(mongodb.max_pool_size.get()).ok(),
         tls_ca_file: mongodb.tls_ca_file.clone(),
         tls_cert_key_file: mongodb.tls_cert_key_file.clone(),
+        over_unfinished: false,
     })
 }
 
