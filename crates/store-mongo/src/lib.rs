@@ -104,6 +104,22 @@ impl MongoStore {
     }
 }
 
+/// All that a store holds. None is made where there is none.
+///
+/// # Errors
+/// As [`MongoStore::open`], and where there is no store.
+pub async fn dump(options: &MongoOptions) -> Result<Rows, StoreError> {
+    let (client, db) = connect(options).await?;
+    check(options, &db).await?;
+    if read(schema::found(&db).await)?.is_none() {
+        return Err(StoreError::Failed(format!(
+            "there is no store in {}; name its database with MONGODB_DB",
+            name_of(&db)
+        )));
+    }
+    read(dump::begin(&client, &db).await)
+}
+
 /// Refuses what this version cannot or must not use.
 async fn check(options: &MongoOptions, db: &Database) -> Result<(), StoreError> {
     schema::refuse_standalone(db).await?;

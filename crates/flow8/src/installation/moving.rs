@@ -24,7 +24,7 @@ use crate::config::Config;
 /// Where it cannot be read.
 pub async fn rows(config: &Config) -> Result<Rows, StoreError> {
     match mongo_options(config) {
-        Some(options) => MongoStore::open(&options).await?.dump().await,
+        Some(options) => store_mongo::dump(&options).await,
         None => sqlite::dump(&SqliteOptions::in_folder(&config.data_dir)).await,
     }
 }

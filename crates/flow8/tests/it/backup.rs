@@ -230,6 +230,9 @@ fn an_installation_moves_to_mongodb_and_back_and_its_plays_go_on() {
     place.run("two", &mongo, &["restore", "@moved.backup", "--dry-run"]).code(0);
     assert_eq!(totals(place.run("two", &mongo, &["restore", "@moved.backup", "--json"])), moved);
     assert_eq!(totals(place.run("two", &mongo, &["backup", "--to", "@same.backup", "--json"])), moved);
+    let elsewhere = [mongo[0], mongo[1], ("MONGODB_DB", "elsewhere")];
+    let refused = place.run("two", &elsewhere, &["backup", "--to", "@none.backup"]).code(3);
+    assert!(refused.err.contains("there is no store in MongoDB, database elsewhere"), "{}", refused.err);
     let refused = place.run("two", &mongo, &["restore", "@moved.backup"]).code(2);
     assert!(refused.err.contains("is not empty"), "{}", refused.err);
 
