@@ -16,12 +16,13 @@ use engine::Engine;
 use engine::driver::{Policies, Probe};
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
+use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions, LocalFiles};
 use sdk::Registry;
-use store::Store;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
+use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinHandle;
 use vault::{KeyRing, MasterKey, TokenHash};
@@ -77,7 +78,7 @@ pub enum OpenError {
     KeyFile(#[from] KeyFileError),
     /// There is no key, and this is not the time to make one.
     #[error(
-        "there is no {}; put the master.key of the installation that the backup is of there, or set \
+        "there is no {}, the key of all that is sealed in this installation and its backups; put it there, or set \
          ENCRYPTION_MASTER_KEY, or ENCRYPTION_KEY and ENCRYPTION_KEY_SALT",
         .0.display()
     )]
@@ -136,6 +137,8 @@ impl Installation {
         };
         let master = match config.master_key()? {
             Some(master) => master,
+            // With a fresh key, nothing would open of what a store holds already.
+            None if is_in_use(&*store).await? => MasterKey::from_hex(&keys::found_in(folder)?)?,
             None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
         };
         let (world, ring) = (Arc::new(SystemWorld::default()), Arc::new(KeyRing::new(master)));
@@ -214,6 +217,12 @@ fn mongo_options(config: &Config) -> Option<MongoOptions> {
 
 fn folder_error(folder: &Path, source: std::io::Error) -> OpenError {
     OpenError::Folder { folder: folder.to_owned(), source }
+}
+
+/// Whether somebody has started on this store before.
+async fn is_in_use(store: &dyn Store) -> Result<bool, store::StoreError> {
+    let companies = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, 1);
+    Ok(!store.docs(&companies).await?.is_empty())
 }
 
 async fn prepare(

@@ -329,6 +329,12 @@ fn what_is_not_sound_is_refused_before_anything_is_written() {
         let ended = place.run(data, &[], &["restore", "@a.backup"]).code(2);
         assert!(ended.err.contains("is not empty"), "{}", ended.err);
     }
+    // A key that is only set is not made anew where it is missing.
+    place.run("four", &[("ENCRYPTION_MASTER_KEY", &key)], &["restore", "@a.backup"]).code(0);
+    let ended = place.run("four", &[], &["serve", "--port", "0"]).code(3);
+    assert!(ended.err.contains("four/master.key, the key of all that is sealed"), "{}", ended.err);
+    assert!(!place.at("four").join("master.key").exists());
+    Start::on(&place.at("four")).variable("ENCRYPTION_MASTER_KEY", &key).serves().stop();
     let ended = place.run("two", &[], &["backup", "--to", "@a.backup"]).code(2);
     assert!(ended.err.contains("is there already"), "{}", ended.err);
     let ended = place.run("none", &[("ENCRYPTION_MASTER_KEY", &key)], &["backup", "--to", "@b.backup"]).code(3);
