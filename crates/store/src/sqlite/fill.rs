@@ -100,10 +100,10 @@ impl Fill for Filling<'_> {
             .filter_map(encoded)
             .collect::<Result<_, _>>()
             .map_err(|error: CodecError| StoreError::Failed(error.to_string()))?;
-        self.run(move |transaction, counters| {
+        self.run(move |transaction, _| {
             let mut encoded = encoded.into_iter();
             for row in &rows {
-                put(transaction, counters, row, &mut encoded)?;
+                put(transaction, row, &mut encoded)?;
             }
             Ok(())
         })
@@ -130,12 +130,7 @@ fn encoded(row: &Row) -> Option<Result<Vec<u8>, CodecError>> {
     }
 }
 
-fn put(
-    transaction: &Transaction<'_>,
-    counters: &mut Counters,
-    row: &Row,
-    encoded: &mut impl Iterator<Item = Vec<u8>>,
-) -> rusqlite::Result<()> {
+fn put(transaction: &Transaction<'_>, row: &Row, encoded: &mut impl Iterator<Item = Vec<u8>>) -> rusqlite::Result<()> {
     let insert = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> rusqlite::Result<()> {
         transaction.prepare_cached(sql)?.execute(values).map(drop)
     };
@@ -144,7 +139,6 @@ fn put(
             for (name, value) in [("feed", feed), ("audit", audit)] {
                 insert("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", params![name, value])?;
             }
-            *counters = Counters::read(transaction)?;
             Ok(())
         }
         Row::Doc { company, kind, id: doc, revision, body, expires_at, unique } => {
