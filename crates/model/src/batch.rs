@@ -105,6 +105,14 @@ pub enum WaitKind {
 }
 
 impl WaitKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Approval, Self::Event, Self::InDoubt];
+
+    /// The kind of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The word under which a store keeps it. Never changes.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -14,6 +14,9 @@ const WRITE_CONFLICT: i32 = 112;
 /// Its code where the disk is full.
 const OUT_OF_DISK: i32 = 14_031;
 
+/// Its codes where it does not know any more what was there at an instant.
+const SNAPSHOT_GONE: [i32; 2] = [239, 246];
+
 /// What went wrong.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -47,6 +50,12 @@ impl Fault {
     /// Whether it is not known if a commit happened.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self, Self::Server(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT))
+    }
+
+    /// Whether the server does not know any more what was there when reading began.
+    pub(crate) fn is_snapshot_gone(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        matches!(error.kind.as_ref(), ErrorKind::Command(command) if SNAPSHOT_GONE.contains(&command.code))
     }
 
     /// What a write command's answer complains of.

@@ -6,7 +6,7 @@
 //! finds it, with an entry that holds nothing; a transaction that still wanted the place then fails,
 //! and takes another.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::rows::{Row, number};
 use crate::schema::{CHUNKS, COUNTERS};
 
 /// The one document of [`COUNTERS`] that numbers commits.
-const COMMITS: &str = "commits";
+pub(crate) const COMMITS: &str = "commits";
 
 /// A gap that is older is closed. A transaction that takes longer loses its places.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,6 +96,23 @@ impl Numbers {
 async fn close(db: &Database, place: u64) -> Result<(), Fault> {
     let nothing = doc! { "$setOnInsert": { "v": true } };
     db.collection::<Document>(CHUNKS).update_one(doc! { "_id": number(place) }, nothing).upsert(true).await?;
+    Ok(())
+}
+
+/// Closes every gap that somebody may still wait for, where nothing is under way.
+pub(crate) async fn close_gaps(db: &Database, newest: u64) -> Result<(), Fault> {
+    let start = newest.saturating_sub(WINDOW as u64);
+    let filter = doc! { "_id": { "$gt": number(start) } };
+    let chunks = db.collection::<Document>(CHUNKS);
+    let mut gaps: BTreeSet<u64> = (start + 1..=newest).collect();
+    let mut places = chunks.find(filter).projection(doc! { "_id": 1 }).await?;
+    while let Some(row) = places.try_next().await? {
+        gaps.remove(&Row(&row).count("_id")?);
+    }
+    if !gaps.is_empty() {
+        let nothing = gaps.into_iter().map(|place| doc! { "_id": number(place), "v": true });
+        chunks.insert_many(nothing).ordered(false).await?;
+    }
     Ok(())
 }
 

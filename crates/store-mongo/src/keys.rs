@@ -139,3 +139,10 @@ pub(crate) fn read_message(bytes: &[u8]) -> Result<MessageId, Fault> {
     let [_, _, message] = ids(bytes)?;
     Ok(MessageId(message))
 }
+
+/// The play's key and the digest of one of its values.
+pub(crate) fn read_value(bytes: &[u8]) -> Result<(PlayKey, [u8; DIGEST]), Fault> {
+    let wrong = || Fault::damaged("a value's key has another length");
+    let (play, digest) = bytes.split_at_checked(2 * ID).ok_or_else(wrong)?;
+    Ok((read_play(play)?, digest.try_into().map_err(|_| wrong())?))
+}

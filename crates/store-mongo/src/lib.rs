@@ -6,8 +6,10 @@
 //! commit nothing for it any more.
 
 mod apply;
+mod dump;
 mod fault;
 mod feed;
+mod fill;
 mod keys;
 mod lease;
 mod lock;
@@ -32,6 +34,7 @@ use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, Tls, TlsOptions};
 use mongodb::{Client, Database};
+use store::dump::{Fill, Rows};
 use store::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
     Store, StoreError, StoreSize, WaitQuery,
@@ -41,6 +44,7 @@ use tokio::sync::mpsc;
 
 use self::fault::{Fault, meaning};
 use self::feed::Settled;
+use self::fill::Filling;
 use self::writer::Writer;
 
 pub use self::migrate::Step;
@@ -69,6 +73,8 @@ pub struct MongoOptions {
     pub tls_cert_key_file: Option<PathBuf>,
     /// Whether whoever opens the store makes what it lacks.
     pub migrates: bool,
+    /// Whether to open it also where a restore into it has not finished. For the next restore alone.
+    pub over_unfinished: bool,
 }
 
 /// MongoDB.
@@ -87,7 +93,7 @@ impl MongoStore {
     /// alone, a newer version made the store, or something is missing.
     pub async fn open(options: &MongoOptions) -> Result<Self, StoreError> {
         let (client, db) = connect(options).await?;
-        schema::refuse_standalone(&db).await?;
+        check(options, &db).await?;
         let steps = migrate::steps(&db).await?;
         if options.migrates && steps.iter().any(Step::is_pending) {
             migrate::migrate(&db).await?;
@@ -97,6 +103,47 @@ impl MongoStore {
         let writer = Writer::start(&client, &db);
         Ok(Self { client, db, writer, settled: Settled::default() })
     }
+
+    /// Whether there is no store, or one that holds nothing. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`MongoStore::open`].
+    pub async fn is_vacant(options: &MongoOptions) -> Result<bool, StoreError> {
+        let (_client, db) = connect(options).await?;
+        check(options, &db).await?;
+        Ok(read(fill::is_unfinished(&db).await)? || read(fill::is_vacant(&db).await)?)
+    }
+}
+
+/// All that a store holds. None is made where there is none.
+///
+/// # Errors
+/// As [`MongoStore::open`], and where there is no store.
+pub async fn dump(options: &MongoOptions) -> Result<Rows, StoreError> {
+    let (client, db) = connect(options).await?;
+    check(options, &db).await?;
+    if !migrate::is_made(&db).await? {
+        return Err(StoreError::Failed(format!(
+            "there is no store in {}; name its database with MONGODB_DB",
+            name_of(&db)
+        )));
+    }
+    read(dump::begin(&client, &db).await)
+}
+
+/// Refuses what this version cannot or must not use.
+async fn check(options: &MongoOptions, db: &Database) -> Result<(), StoreError> {
+    schema::refuse_standalone(db).await?;
+    migrate::refuse_newer(db).await?;
+    if !options.over_unfinished && read(fill::is_unfinished(db).await)? {
+        return Err(StoreError::Unfinished(name_of(db)));
+    }
+    Ok(())
+}
+
+/// What it is called in errors.
+fn name_of(db: &Database) -> String {
+    format!("MongoDB, database {}", db.name())
 }
 
 /// What there is of each version of the schema, and what is missing. Nothing is changed.
@@ -105,7 +152,7 @@ impl MongoStore {
 /// As with [`MongoStore::open`].
 pub async fn steps(options: &MongoOptions) -> Result<Vec<Step>, StoreError> {
     let (_client, db) = connect(options).await?;
-    schema::refuse_standalone(&db).await?;
+    check(options, &db).await?;
     migrate::steps(&db).await
 }
 
@@ -115,7 +162,7 @@ pub async fn steps(options: &MongoOptions) -> Result<Vec<Step>, StoreError> {
 /// As with [`MongoStore::open`].
 pub async fn migrate(options: &MongoOptions) -> Result<Vec<Step>, StoreError> {
     let (_client, db) = connect(options).await?;
-    schema::refuse_standalone(&db).await?;
+    check(options, &db).await?;
     migrate::migrate(&db).await
 }
 
@@ -256,5 +303,13 @@ impl Store for MongoStore {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         read(read::size(&self.db).await)
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        read(dump::begin(&self.client, &self.db).await)
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        Ok(Box::new(Filling::begin(&self.db).await?))
     }
 }

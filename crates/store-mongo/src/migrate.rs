@@ -67,7 +67,6 @@ pub(crate) async fn migrate(db: &Database) -> Result<Vec<Step>, StoreError> {
 }
 
 async fn inspect(db: &Database, migrations: &[Migration]) -> Result<Vec<Step>, StoreError> {
-    refuse_newer(db).await?;
     let (done, indexes) = (done(db).await?, Indexes::of(db).await?);
     let mut steps = Vec::new();
     for (version, migration) in (1..).zip(migrations) {
@@ -85,15 +84,23 @@ async fn inspect(db: &Database, migrations: &[Migration]) -> Result<Vec<Step>, S
 }
 
 /// A store that a newer flow8 made is left alone, unless that one left it such that this one can use it.
-async fn refuse_newer(db: &Database) -> Result<(), StoreError> {
-    let meta = db.collection::<Document>(META).find_one(doc! { "_id": SCHEMA }).await.map_err(into_store)?;
-    let Some(meta) = meta else { return Ok(()) };
+pub(crate) async fn refuse_newer(db: &Database) -> Result<(), StoreError> {
+    let Some(meta) = schema_of(db).await? else { return Ok(()) };
     let found = number(meta.get("version"))?;
     let oldest = if meta.contains_key("oldest") { number(meta.get("oldest"))? } else { found };
     if found > VERSION && oldest > VERSION {
-        return Err(StoreError::Newer { store: format!("MongoDB, database {}", db.name()), found, known: VERSION });
+        return Err(StoreError::Newer { store: crate::name_of(db), found, known: VERSION });
     }
     Ok(())
+}
+
+/// Whether there is a store.
+pub(crate) async fn is_made(db: &Database) -> Result<bool, StoreError> {
+    Ok(schema_of(db).await?.is_some())
+}
+
+async fn schema_of(db: &Database) -> Result<Option<Document>, StoreError> {
+    db.collection::<Document>(META).find_one(doc! { "_id": SCHEMA }).await.map_err(into_store)
 }
 
 fn number(field: Option<&Bson>) -> Result<u32, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::audit::AuditRow;
 use model::batch::{Chunk, Message, PlayWrite, Wait, WaitKind};
 use model::codec;
-use model::doc::{Doc, DocKey, DocWrite};
+use model::doc::{Doc, DocKey, DocWrite, UniqueKey};
 use model::ids::{Id, LayerId, ReplicaId};
 use model::play::{PlayHeader, PlayKey, PlayState, SlotPlace};
 use model::time::Timestamp;
@@ -180,18 +180,25 @@ pub(crate) fn wait(wait: &Wait) -> Document {
 /// What a document becomes; none where it is removed.
 pub(crate) fn document(write: &DocWrite, revision: u64) -> Option<Document> {
     let put = write.put.as_ref()?;
-    let mut row = doc! {
-        "_id": keys::document(&write.key),
-        "r": number(revision),
-        "b": keys::binary(put.body.to_vec()),
-    };
-    if let Some(at) = put.expires_at {
+    Some(kept(&write.key, revision, &put.body, put.expires_at, &put.unique))
+}
+
+/// A document as it is kept.
+pub(crate) fn kept(
+    key: &DocKey,
+    revision: u64,
+    body: &[u8],
+    expires_at: Option<Timestamp>,
+    unique: &[UniqueKey],
+) -> Document {
+    let mut row = doc! { "_id": keys::document(key), "r": number(revision), "b": keys::binary(body) };
+    if let Some(at) = expires_at {
         row.insert("x", at.0);
     }
-    if !put.unique.is_empty() {
-        row.insert("u", put.unique.iter().map(keys::unique).collect::<Vec<_>>());
+    if !unique.is_empty() {
+        row.insert("u", unique.iter().map(keys::unique).collect::<Vec<_>>());
     }
-    Some(row)
+    row
 }
 
 pub(crate) fn audit(number: u64, row: &AuditRow) -> Result<Document, Fault> {

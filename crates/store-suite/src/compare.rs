@@ -12,9 +12,11 @@ use model::value::Value;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use store::memory::MemoryStore;
-use store::{CommitError, DocQuery, PlayQuery, Store, WaitQuery};
+use store::{AuditQuery, CommitError, DocQuery, PlayQuery, Store, WaitQuery};
 
-use crate::things::{COMPANY, OTHER, batch, company, header, limit_key, message, play, replica, slot, write};
+use crate::things::{
+    COMPANY, OTHER, audit_row, batch, company, header, limit_key, message, play, replica, slot, write,
+};
 
 /// One batch to try, on a few plays and documents, so that they meet.
 #[derive(Debug, Clone)]
@@ -187,7 +189,27 @@ async fn going_on(going: &Going, model: &dyn Store) -> model::batch::PlayWrite {
 
 /// Panics where the store and the model differ.
 pub async fn compare(store: Arc<dyn Store>, ops: &[Op]) {
-    let model: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    go_on_alike(store, Arc::new(MemoryStore::default()), ops).await;
+}
+
+/// Does to a store what can be done of all this, and tells of it in the audit log.
+pub async fn go_through(store: &dyn Store, ops: &[Op]) {
+    for (number, op) in ops.iter().enumerate() {
+        if matches!(op, Op::Adopt) {
+            store.adopt(replica(9)).await.expect("adopts");
+        }
+        let mut batch = as_batch(op, store).await;
+        batch.audit.push(audit_row(if number % 3 == 0 { OTHER } else { COMPANY }, "op.done", &number.to_string()));
+        match store.commit(batch).await {
+            Ok(_) | Err(CommitError::Conflict(_)) => {}
+            Err(error) => panic!("{op:?}: {error}"),
+        }
+    }
+}
+
+/// Panics where a store and a model that hold the same do not go on alike.
+pub async fn go_on_alike(store: Arc<dyn Store>, model: Arc<dyn Store>, ops: &[Op]) {
+    assert_eq!(view(&*store).await, view(&*model).await, "at the beginning");
     for op in ops {
         if matches!(op, Op::Adopt) {
             assert_eq!(store.adopt(replica(9)).await.expect("adopts"), model.adopt(replica(9)).await.expect("adopts"));
@@ -239,6 +261,11 @@ async fn view(store: &dyn Store) -> Vec<String> {
             see(format!("{:?}", store.docs(&DocQuery::all(company, kind, 100)).await.expect("reads")));
         }
         see(format!("{:?}", store.feed(Some(company), 3, 100).await.expect("reads")));
+    }
+    for company in [COMPANY, OTHER] {
+        let all = AuditQuery { company, entity: None, entity_id: None, action: None, skip: 0, limit: 100 };
+        let page = store.audit(&all).await.expect("reads");
+        see(format!("{:?} of {}", page.rows, page.total));
     }
     see(format!("{:?}", store.due(Timestamp(4), 5).await.expect("reads")));
     see(format!("{:?}", store.next_due().await.expect("reads")));

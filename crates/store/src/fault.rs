@@ -15,6 +15,7 @@ use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::dump::{Fill, Rows};
 use crate::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
     Store, StoreError, StoreSize, WaitQuery,
@@ -182,5 +183,13 @@ impl<P: Plan> Store for Faulty<P> {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         self.inner.size().await
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        self.reading()?.dump().await
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        self.inner.fill().await
     }
 }

@@ -4,9 +4,11 @@
 //! ([`sqlite`]); each passes the same suite (`store-suite`). Nothing here knows what a play
 //! means: it keeps headers, records and documents, and keeps the promises of [`Store::commit`].
 
+pub mod dump;
 pub mod fault;
 pub mod limit;
 pub mod memory;
+pub mod row;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey, PlayState};
 use model::time::Timestamp;
 use tokio::sync::mpsc;
+
+use self::dump::{Fill, Rows};
 
 /// Keeps plays and documents, durably.
 #[async_trait]
@@ -159,6 +163,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much the store holds, for metrics.
     async fn size(&self) -> Result<StoreSize, StoreError>;
+
+    /// All that the store holds, as it is at one instant before this returns. Meanwhile the store goes on.
+    async fn dump(&self) -> Result<Rows, StoreError>;
+
+    /// Begins to fill the store, which must be empty or be left from a filling that did not finish.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`]: nothing was changed.
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError>;
 }
 
 /// That a replica is known to be alive, and has what it has.
@@ -396,6 +409,12 @@ pub enum StoreError {
         /// What this version knows.
         known: u32,
     },
+    /// It was to be restored, and that did not finish.
+    #[error("a restore into {0} has not finished, or is under way; run flow8 restore again with --over-unfinished")]
+    Unfinished(String),
+    /// It is to be filled, and holds something already.
+    #[error("{0} is not empty, and a backup is restored into an empty store only; choose another folder or database")]
+    NotEmpty(String),
     /// It is damaged.
     #[error("the store is damaged: {0}; restore a backup")]
     Damaged(String),

@@ -3,6 +3,8 @@
 //! It is the reference that other stores are compared with, the store of simulations, and the
 //! store of `flow8 run FILE`. It keeps nothing when the process ends.
 
+mod filling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,8 @@ use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey, Slot, SlotPlace};
 use model::time::Timestamp;
 
+use self::filling::Filling;
+use crate::dump::{Fill, Rows};
 use crate::limit::{self, Move, Standing};
 use crate::{
     AuditPage, AuditQuery, CommitError, Conflict, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
@@ -39,7 +43,10 @@ struct World {
     waits: BTreeSet<Wait>,
     docs: BTreeMap<DocKey, StoredDoc>,
     unique: BTreeMap<UniqueKey, DocKey>,
-    audit: Vec<AuditRow>,
+    audit: BTreeMap<u64, AuditRow>,
+    last_audit: u64,
+    /// A filling has begun and not finished.
+    is_filling: bool,
 }
 
 struct Play {
@@ -196,7 +203,10 @@ impl World {
         for queue in wakes_next {
             self.wake_first(queue, &mut committed);
         }
-        self.audit.extend(batch.audit);
+        for row in batch.audit {
+            self.last_audit += 1;
+            self.audit.insert(self.last_audit, row);
+        }
         for play in batch.forget {
             self.forget(play);
         }
@@ -520,14 +530,14 @@ impl Store for MemoryStore {
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         let world = self.world();
         let wanted = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
-        let found = world.audit.iter().enumerate().rev().filter(|(_, row)| {
+        let found = world.audit.iter().rev().filter(|(_, row)| {
             row.company == query.company
                 && wanted(&query.entity, &row.entity)
                 && wanted(&query.entity_id, &row.entity_id)
                 && wanted(&query.action, &row.action)
         });
         let (rows, total) = page(found, query.skip, query.limit);
-        Ok(AuditPage { rows: rows.into_iter().map(|(at, row)| (at as u64 + 1, row.clone())).collect(), total })
+        Ok(AuditPage { rows: rows.into_iter().map(|(number, row)| (*number, row.clone())).collect(), total })
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {
@@ -536,5 +546,13 @@ impl Store for MemoryStore {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         Ok(StoreSize::default())
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        Ok(filling::dump(&self.world()))
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        Ok(Box::new(Filling::of(self)?))
     }
 }

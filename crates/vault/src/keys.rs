@@ -29,7 +29,7 @@ pub enum KeyError {
     WellKnown(&'static str),
     /// A data key was wrapped by another master key.
     #[error(
-        "a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT to what they were"
+        "a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT, or ENCRYPTION_MASTER_KEY, to what they were"
     )]
     WrongMaster(String),
     /// A data key was altered.
@@ -62,6 +62,9 @@ impl fmt::Debug for MasterKey {
 /// Hex digits of `ENCRYPTION_KEY`.
 const KEY_DIGITS: usize = 256;
 
+/// Hex digits of `ENCRYPTION_MASTER_KEY`, and of a key file.
+const MASTER_DIGITS: usize = 64;
+
 /// Hex digits of `ENCRYPTION_KEY_SALT`.
 const SALT_DIGITS: usize = 64;
 
@@ -87,10 +90,20 @@ impl MasterKey {
     /// # Errors
     /// Where it is not 64 hex digits.
     pub fn from_hex(digits: &str) -> Result<Self, KeyError> {
-        let malformed = KeyError::Malformed { name: "the key file", length: 64 };
+        let malformed = KeyError::Malformed { name: "the key file", length: MASTER_DIGITS };
         let bytes: [u8; 32] =
             hex::decode(digits.trim()).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(malformed)?;
         Ok(Self::from_bytes(Zeroizing::new(bytes)))
+    }
+
+    /// The key that `ENCRYPTION_MASTER_KEY` is: one that the embedded store has made, in another place.
+    ///
+    /// # Errors
+    /// Where it is not 64 hex digits, or one that anybody could guess.
+    pub fn given(digits: &str) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(parse("ENCRYPTION_MASTER_KEY", digits, MASTER_DIGITS)?);
+        let malformed = KeyError::Malformed { name: "ENCRYPTION_MASTER_KEY", length: MASTER_DIGITS };
+        Ok(Self::from_bytes(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| malformed)?)))
     }
 
     /// Hex digits of a fresh key, for [`MasterKey::from_hex`].
@@ -111,6 +124,11 @@ impl MasterKey {
     /// A name for the key that tells nothing of it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The key itself.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.key
     }
 
     /// Wraps a data key of a company.
@@ -188,6 +206,16 @@ mod tests {
             MasterKey::derive(&key(1), &"11".repeat(32)).expect_err("refused"),
             KeyError::WellKnown("ENCRYPTION_KEY_SALT")
         );
+    }
+
+    #[test]
+    fn a_key_that_the_embedded_store_made_may_be_given() {
+        let digits = MasterKey::fresh_hex().expect("random");
+        let kept = MasterKey::from_hex(&digits).expect("a key");
+        assert_eq!(MasterKey::given(&digits).expect("a key").id(), kept.id());
+        let name = "ENCRYPTION_MASTER_KEY";
+        assert_eq!(MasterKey::given("ab").expect_err("refused"), KeyError::Malformed { name, length: 64 });
+        assert_eq!(MasterKey::given(&"0".repeat(64)).expect_err("refused"), KeyError::WellKnown(name));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! wrapped by a master key. Passwords are hashed with Argon2id; tokens are random, and stored
 //! as their SHA-256. Nothing here knows a store: keys are handed in and out.
 
+mod frames;
 mod keys;
 mod password;
 mod ring;
 mod token;
 
+pub use frames::{FRAME_OVERHEAD, FrameError, Frames, STREAM_SALT};
 pub use keys::{KeyError, MasterKey, WrappedKey};
 pub use password::{PasswordError, hash_password, verify_password};
 pub use ring::KeyRing;

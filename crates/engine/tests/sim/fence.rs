@@ -11,6 +11,7 @@ use model::ids::{CompanyId, FlowId, ReplicaId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
+use store::dump::{Fill, Rows};
 use store::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
     StoreError, StoreSize, WaitQuery,
@@ -159,5 +160,13 @@ impl Store for Fenced {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         self.there().await.size().await
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        self.there().await.dump().await
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        self.there().await.fill().await
     }
 }

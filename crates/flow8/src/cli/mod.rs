@@ -5,6 +5,8 @@
 //! its line in `commands!`. A command reads no environment, prints only through its console, and
 //! ends by returning an [`Exit`].
 
+mod archived;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -14,11 +16,14 @@ mod export;
 mod import;
 mod migrate;
 mod modules;
+mod part;
 mod plays;
+mod restore;
 mod run;
 mod serve;
 mod session;
 mod settings;
+mod verify_backup;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -49,6 +54,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Backup(backup::Backup),
     Check(check::Check),
     Completions(completions::Completions),
     Config(config::ConfigCommand),
@@ -57,8 +63,10 @@ commands! {
     Migrate(migrate::Migrate),
     Modules(modules::Modules),
     Plays(plays::Plays),
+    Restore(restore::Restore),
     Run(run::Run),
     Serve(serve::Serve),
+    VerifyBackup(verify_backup::VerifyBackup),
 }
 
 /// Durable workflow automation.

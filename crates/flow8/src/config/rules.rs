@@ -18,11 +18,16 @@ pub(super) fn broken(loaded: &Loaded) -> Vec<Problem> {
     broken.ports(config);
     broken.retention(config);
     broken.variables(config);
-    if config.mongodb.uri.is_some() && config.encryption.key.is_none() {
+    let encryption = &config.encryption;
+    if encryption.key.is_some() && encryption.master_key.is_some() {
+        broken.say("encryption.master_key", "stands in place of encryption.key; set one of them, not both");
+    }
+    if config.mongodb.uri.is_some() && encryption.key.is_none() && encryption.master_key.is_none() {
         broken.say(
             "encryption.key",
             "is required with mongodb.uri: replicas share it; set ENCRYPTION_KEY to what `openssl rand -hex 128` makes, \
-             and ENCRYPTION_KEY_SALT to what `openssl rand -hex 32` makes",
+             and ENCRYPTION_KEY_SALT to what `openssl rand -hex 32` makes; for the data of an embedded store, set \
+             ENCRYPTION_MASTER_KEY to what is in its master.key",
         );
     }
     if config.session.cookie_same_site == SameSite::None && !config.session.cookie_secure {
@@ -42,7 +47,11 @@ pub(super) fn broken(loaded: &Loaded) -> Vec<Problem> {
 /// What is wrong with the master key, if anything. It takes a moment: the derivation is made to be slow.
 pub(super) fn weak_key(loaded: &Loaded) -> Option<Problem> {
     let weak = loaded.config.master_key().err()?;
-    let key = if weak == KeyError::WellKnown("ENCRYPTION_KEY_SALT") { "encryption.key_salt" } else { "encryption.key" };
+    let key = match weak {
+        KeyError::WellKnown("ENCRYPTION_KEY_SALT") => "encryption.key_salt",
+        KeyError::WellKnown("ENCRYPTION_MASTER_KEY") => "encryption.master_key",
+        _ => "encryption.key",
+    };
     let source = Setting::find(key).map_or(Source::Default, |setting| loaded.source(setting).clone());
     Some(Problem::new(key, weak.to_string(), source))
 }

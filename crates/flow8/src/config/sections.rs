@@ -98,6 +98,7 @@ pub struct Encryption {
     pub algorithm: Algorithm,
     pub key: Option<HexSecret<256>>,
     pub key_salt: Option<HexSecret<64>>,
+    pub master_key: Option<HexSecret<64>>,
 }
 
 /// The session of a person who signed in.
@@ -255,7 +256,7 @@ impl Config {
     pub fn master_key(&self) -> Result<Option<MasterKey>, KeyError> {
         match (&self.encryption.key, &self.encryption.key_salt) {
             (Some(key), Some(salt)) => MasterKey::derive(key.reveal(), salt.reveal()).map(Some),
-            _ => Ok(None),
+            _ => self.encryption.master_key.as_ref().map(|key| MasterKey::given(key.reveal())).transpose(),
         }
     }
 

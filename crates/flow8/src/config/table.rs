@@ -78,6 +78,13 @@ pub static SETTINGS: &[Setting] = &[
     )
     .live(),
     setting!(encryption.key_salt, ["ENCRYPTION_KEY_SALT", "ENV_KEY_SALT"], "", "The salt of that derivation.").live(),
+    setting!(
+        encryption.master_key,
+        ["ENCRYPTION_MASTER_KEY"],
+        "",
+        "In place of both: the key that an embedded store made, which is in its file master.key."
+    )
+    .live(),
     // Signing in.
     setting!(session.ttl_hours, ["SESSION_TTL_HOURS"], "1", "How long somebody stays signed in."),
     setting!(

@@ -136,6 +136,11 @@ fn rules_between_settings_hold() {
         ),
         ("", vec![("MONGODB_URI", "mongodb://h/d")], "encryption.key: is required with mongodb.uri"),
         (
+            "",
+            vec![("ENCRYPTION_KEY", &*key), ("ENCRYPTION_KEY_SALT", &*salt), ("ENCRYPTION_MASTER_KEY", &*salt)],
+            "encryption.master_key: stands in place of encryption.key",
+        ),
+        (
             "session: {cookie_same_site: none, cookie_secure: false}\n",
             vec![],
             "none requires session.cookie_secure: true",

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use vault::MasterKey;
 use zeroize::Zeroizing;
 
+use super::OpenError;
+
 /// The file's name.
 const FILE: &str = "master.key";
 
@@ -34,6 +36,19 @@ pub(super) fn kept_in(folder: &Path) -> Result<Zeroizing<String>, KeyFileError> 
             Ok(digits)
         }
         Err(other) => Err(error(other)),
+    }
+}
+
+/// The key in a data folder, as hex digits. None is made.
+///
+/// # Errors
+/// Where there is none, or it cannot be read.
+pub(super) fn found_in(folder: &Path) -> Result<Zeroizing<String>, OpenError> {
+    let file = folder.join(FILE);
+    match fs::read_to_string(&file) {
+        Ok(digits) => Ok(Zeroizing::new(digits)),
+        Err(missing) if missing.kind() == ErrorKind::NotFound => Err(OpenError::NoKey(file)),
+        Err(source) => Err(KeyFileError { file, source }.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod guide;
 mod keys;
+pub mod moving;
 mod retention;
 mod world;
 
@@ -15,12 +16,13 @@ use engine::Engine;
 use engine::driver::Policies;
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
+use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions, LocalFiles};
 use sdk::Registry;
-use store::Store;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
+use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinHandle;
 use vault::{KeyRing, MasterKey, TokenHash};
@@ -75,6 +77,13 @@ pub enum OpenError {
     /// The key file cannot be used.
     #[error("{0}")]
     KeyFile(#[from] KeyFileError),
+    /// There is no key, and this is not the time to make one.
+    #[error(
+        "there is no {}, the key of all that is sealed in this installation and its backups; put it there, or set \
+         ENCRYPTION_MASTER_KEY, or ENCRYPTION_KEY and ENCRYPTION_KEY_SALT",
+        .0.display()
+    )]
+    NoKey(PathBuf),
     /// The keys that are configured cannot be used.
     #[error("{0}")]
     Key(#[from] vault::KeyError),
@@ -129,6 +138,8 @@ impl Installation {
         };
         let master = match config.master_key()? {
             Some(master) => master,
+            // With a fresh key, nothing would open of what a store holds already.
+            None if is_in_use(&*store).await? => MasterKey::from_hex(&keys::found_in(folder)?)?,
             None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
         };
         let (world, ring) = (Arc::new(SystemWorld::with_skew(faults.skew)), Arc::new(KeyRing::new(master)));
@@ -202,11 +213,18 @@ pub fn mongo_options(config: &Config) -> Option<MongoOptions> {
         tls_ca_file: mongodb.tls_ca_file.clone(),
         tls_cert_key_file: mongodb.tls_cert_key_file.clone(),
         migrates: mongodb.auto_migrate,
+        over_unfinished: false,
     })
 }
 
 fn folder_error(folder: &Path, source: std::io::Error) -> OpenError {
     OpenError::Folder { folder: folder.to_owned(), source }
+}
+
+/// Whether somebody has started on this store before.
+async fn is_in_use(store: &dyn Store) -> Result<bool, store::StoreError> {
+    let companies = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, 1);
+    Ok(!store.docs(&companies).await?.is_empty())
 }
 
 async fn prepare(

@@ -22,7 +22,7 @@ fn digits(count: usize) -> String {
     std::iter::repeat_with(digit).take(count).collect()
 }
 
-fn database() -> Mongod {
+pub(crate) fn database() -> Mongod {
     let server = Mongod::start();
     RUNTIME.block_on(server.initiate());
     server

@@ -22,11 +22,17 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn read(connection: &mut Connection) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let newest: Option<u64> = connection.query_row("SELECT MAX(feed) FROM chunks", (), |row| row.get(0))?;
         let kept = kept(connection, "feed")?;
         Ok(Self { feed: newest.unwrap_or(0).max(kept), audit: newest_audit(connection)? })
     }
+}
+
+/// The place of the newest records and the number of the newest audit row.
+pub(super) fn counters_of(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let Counters { feed, audit } = Counters::read(connection)?;
+    Ok((feed, audit))
 }
 
 fn kept(connection: &Connection, name: &str) -> rusqlite::Result<u64> {

@@ -5,6 +5,8 @@
 //! from. Readers are a few connections that never block it. One process at a time, by a lock.
 
 mod apply;
+mod dump;
+mod fill;
 mod lock;
 mod read;
 mod schema;
@@ -26,8 +28,12 @@ use model::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+pub use self::dump::dump;
+
+use self::fill::Filling;
 use self::lock::Lock;
 use self::writer::{Job, Writer};
+use crate::dump::{Fill, Rows};
 use crate::{
     AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
     StoreError, StoreSize, WaitQuery,
@@ -48,12 +54,14 @@ pub struct SqliteOptions {
     pub synchronous: Synchronous,
     /// The SQLite VFS to go through; the system's where none is named.
     pub vfs: Option<String>,
+    /// Whether to open it also where a restore into it has not finished. For the next restore alone.
+    pub over_unfinished: bool,
 }
 
 impl SqliteOptions {
     /// The usual way.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), synchronous: Synchronous::Full, vfs: None }
+        Self { folder: folder.into(), synchronous: Synchronous::Full, vfs: None, over_unfinished: false }
     }
 }
 
@@ -73,6 +81,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     path: PathBuf,
+    options: SqliteOptions,
     _lock: Lock,
 }
 
@@ -102,7 +111,27 @@ impl SqliteStore {
             })
         };
         let writer = Writer::start(connection, checkpointer)?;
-        Ok(Self { readers, writer, path, _lock: lock })
+        Ok(Self { readers, writer, path, options: options.clone(), _lock: lock })
+    }
+
+    /// Whether a folder has no store, or one that holds nothing. Changes nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or a restore into it has not finished and `options` do not pass over that.
+    pub fn is_vacant(options: &SqliteOptions) -> Result<bool, StoreError> {
+        let path = options.folder.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(true);
+        }
+        let connection = schema::open_reader(&path, options)?;
+        if schema::identify(&connection)? == 0 {
+            return Ok(true);
+        }
+        if options.over_unfinished && schema::is_unfinished(&connection).map_err(|error| error_at(&path, &error))? {
+            return Ok(true);
+        }
+        schema::refuse_unfinished(&connection)?;
+        fill::is_vacant(&connection).map_err(|error| error_at(&path, &error))
     }
 
     /// The version of the schema in a folder, 0 where there is no store, and the one that opening it would
@@ -270,6 +299,15 @@ impl Store for SqliteStore {
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
         self.read(|connection| read::size(connection)).await
+    }
+
+    async fn dump(&self) -> Result<Rows, StoreError> {
+        // Whoever has it open may read it, finished or not: so a restore looks at what it has written.
+        dump::begin(SqliteOptions { over_unfinished: true, ..self.options.clone() }).await
+    }
+
+    async fn fill<'s>(&'s self) -> Result<Box<dyn Fill + 's>, StoreError> {
+        Ok(Box::new(Filling::begin(&self.writer, self.path.clone()).await?))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The columns that make a header.
-const HEADER: &str = "header, due, owner, revision";
+pub(super) const HEADER: &str = "header, due, owner, revision";
 
 /// Whether a state, as its column holds it, is an end.
 pub(super) fn is_ended(state: &str) -> bool {
@@ -30,11 +30,11 @@ pub(super) fn is_ended(state: &str) -> bool {
     ENDED.iter().any(|ended| ended.as_str() == state)
 }
 
-fn undecodable(error: codec::CodecError) -> rusqlite::Error {
+pub(super) fn undecodable(error: codec::CodecError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error))
 }
 
-fn header_of(row: &Row<'_>) -> rusqlite::Result<PlayHeader> {
+pub(super) fn header_of(row: &Row<'_>) -> rusqlite::Result<PlayHeader> {
     let mut header: PlayHeader = codec::decode(row.get_ref(0)?.as_blob()?).map_err(undecodable)?;
     header.due = row.get::<_, Option<i64>>(1)?.map(Timestamp);
     header.owner =
@@ -43,7 +43,7 @@ fn header_of(row: &Row<'_>) -> rusqlite::Result<PlayHeader> {
     Ok(header)
 }
 
-fn bytes_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<[u8]>> {
+pub(super) fn bytes_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<[u8]>> {
     Ok(row.get_ref(column)?.as_blob()?.into())
 }
 

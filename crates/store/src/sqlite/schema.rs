@@ -46,10 +46,11 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connec
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         migrate(connection, found)
     };
-    match prepare(&mut connection) {
-        Ok(()) => Ok(connection),
-        Err(error) => Err(store_error(&connection, &error)),
+    prepare(&mut connection).map_err(|error| store_error(&connection, &error))?;
+    if !options.over_unfinished {
+        refuse_unfinished(&connection)?;
     }
+    Ok(connection)
 }
 
 /// Opens a connection that moves pages from the log into the database.
@@ -89,7 +90,7 @@ pub(super) fn versions(path: &Path, options: &SqliteOptions) -> Result<(u32, u32
 }
 
 /// The version of the schema, where the file is a store that this version can use, or is new.
-fn identify(connection: &Connection) -> Result<u32, StoreError> {
+pub(super) fn identify(connection: &Connection) -> Result<u32, StoreError> {
     let read = || -> rusqlite::Result<(i64, u32, u64)> {
         let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -119,4 +120,41 @@ fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
     transaction.commit()
+}
+
+/// The counter that is there for as long as a restore has not finished.
+const UNFINISHED: &str = "unfinished";
+
+/// Whether a restore into the store has begun and not finished.
+pub(super) fn is_unfinished(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM counters WHERE name = ?)";
+    connection.query_row(sql, [UNFINISHED], |row| row.get(0))
+}
+
+pub(super) fn mark_unfinished(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("INSERT INTO counters (name, value) VALUES (?, 1)", [UNFINISHED]).map(drop)
+}
+
+pub(super) fn unmark_unfinished(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM counters WHERE name = ?", [UNFINISHED]).map(drop)
+}
+
+/// Refuses a store that is only a part of what is to be restored into it.
+pub(super) fn refuse_unfinished(connection: &Connection) -> Result<(), StoreError> {
+    if is_unfinished(connection).map_err(|error| store_error(connection, &error))? {
+        return Err(StoreError::Unfinished(connection.path().unwrap_or_default().to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses a store that this version would have to change before it can read it.
+pub(super) fn refuse_outdated(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (identify(connection)?, MIGRATIONS.len() as u32);
+    if found != known {
+        let store = connection.path().unwrap_or_default();
+        return Err(StoreError::Failed(format!(
+            "the store {store} has schema {found}, this flow8 reads {known}; start flow8 serve on it once"
+        )));
+    }
+    Ok(())
 }

@@ -49,12 +49,17 @@ impl Work {
     }
 }
 
+/// Something rare that is done on the thread.
+pub(super) type Other = Box<dyn FnOnce(&mut Connection, &mut Counters) + Send>;
+
 /// What the thread is asked to do.
 pub(super) enum Job {
     Commit(Box<Work>),
     Adopt(ReplicaId, oneshot::Sender<Result<u64, StoreError>>),
     Shrink(oneshot::Sender<Result<bool, StoreError>>),
     FeedEnd(oneshot::Sender<u64>),
+    /// Something rare; it answers by itself.
+    Other(Other),
 }
 
 /// The way to the thread. Dropping it ends the thread, after what is queued.
@@ -66,7 +71,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(mut connection: Connection, checkpointer: Connection) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        let counters = Counters::read(&mut connection).map_err(|error| store_error(&connection, &error))?;
+        let counters = Counters::read(&connection).map_err(|error| store_error(&connection, &error))?;
         let checkpoints = Checkpoints::start(&mut connection, checkpointer)?;
         let thread = thread::Builder::new()
             .name("store-writer".into())
@@ -116,7 +121,7 @@ fn run(
                 }
                 other => {
                     commit_all(&mut connection, &mut counters, &mut group);
-                    run_other(&mut connection, &counters, &mut checkpoints, other);
+                    run_other(&mut connection, &mut counters, &mut checkpoints, other);
                     next = inbox.try_recv().ok();
                 }
             }
@@ -126,7 +131,7 @@ fn run(
     }
 }
 
-fn run_other(connection: &mut Connection, counters: &Counters, checkpoints: &mut Checkpoints, job: Job) {
+fn run_other(connection: &mut Connection, counters: &mut Counters, checkpoints: &mut Checkpoints, job: Job) {
     // Whoever asked may have gone away; then nobody needs the answer.
     match job {
         Job::Commit(_) => {}
@@ -147,6 +152,7 @@ fn run_other(connection: &mut Connection, counters: &Counters, checkpoints: &mut
         Job::FeedEnd(answer) => {
             let _ = answer.send(counters.feed);
         }
+        Job::Other(work) => work(connection, counters),
     }
 }
 

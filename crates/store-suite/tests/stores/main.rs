@@ -1,5 +1,7 @@
 //! The suite against every store: memory, SQLite, and a real MongoDB.
 
+mod moving;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -83,6 +85,7 @@ fn main() {
         let (name, make) = stores[at].clone();
         trials.push(Trial::test(format!("{name}::does_what_the_model_does"), move || compared(&make, cases)));
     }
+    trials.extend(moving::trials(&stores, &server));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // `exit` runs no destructors.
     drop(server);

@@ -1,0 +1,5 @@
+//! Archives from the outside: what goes in comes out, and what was touched is refused.
+
+mod altered;
+mod moved;
+mod stage;
