@@ -52,6 +52,13 @@ pub trait Storage: Send + Sync {
     /// A file, without what is in it.
     async fn head(&self, company: CompanyId, path: &str) -> Result<Option<FileInfo>, StorageError>;
 
-    /// The files whose paths begin with `prefix`, by path; at most `limit`.
-    async fn list(&self, company: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError>;
+    /// The files whose paths begin with `prefix`, in the order of the bytes of their paths; at most
+    /// `limit`, and only those whose paths come after `after`. Fewer than `limit` are the last.
+    async fn list(
+        &self,
+        company: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError>;
 }

@@ -94,7 +94,7 @@ impl Engine {
         for play in plays {
             // First what the record leads to: the other way round, nothing would lead there any more.
             let prefix = object_prefix(*play);
-            let objects = self.parts.objects.list(play.company, &prefix, OBJECTS).await.unwrap_or_default();
+            let objects = self.parts.objects.list(play.company, &prefix, None, OBJECTS).await.unwrap_or_default();
             for object in objects {
                 if let Err(error) = self.parts.objects.delete(play.company, &object.path).await {
                     tracing::warn!(?error, path = object.path, "a large value could not be removed");

@@ -355,9 +355,16 @@ impl Storage for Files {
         Ok(size.map(|size| FileInfo { path: path.into(), size, modified: Timestamp(0) }))
     }
 
-    async fn list(&self, _: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
+    async fn list(
+        &self,
+        _: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError> {
         let files = self.0.lock().expect("files");
-        let found = files.iter().filter(|(path, _)| path.starts_with(prefix)).take(limit);
+        let is_asked = |path: &str| path.starts_with(prefix) && after.is_none_or(|after| path > after);
+        let found = files.iter().filter(|(path, _)| is_asked(path)).take(limit);
         Ok(found
             .map(|(path, bytes)| FileInfo { path: path.clone(), size: bytes.len() as u64, modified: Timestamp(0) })
             .collect())
