@@ -8,11 +8,13 @@
 mod apply;
 mod fault;
 mod feed;
+mod files;
 mod keys;
 mod lease;
 mod read;
 mod rows;
 mod schema;
+mod sweep;
 mod tx;
 mod watch;
 mod writer;
@@ -39,7 +41,10 @@ use tokio::sync::mpsc;
 
 use self::fault::{Fault, meaning};
 use self::feed::Settled;
+use self::files::{FILES, VALUES};
 use self::writer::Writer;
+
+pub use self::files::MongoFiles;
 
 /// The database's name where the URI names none.
 pub const DATABASE: &str = "flow8";
@@ -90,6 +95,16 @@ impl MongoStore {
         schema::migrate(&db).await.map_err(Fault::into_store)?;
         let writer = Writer::start(&client, &db);
         Ok(Self { client, db, writer, settled: Settled::default() })
+    }
+
+    /// The files that flows read and write, as chunks in the same database.
+    pub fn files(&self) -> MongoFiles {
+        MongoFiles::new(&self.client, &self.db, &FILES)
+    }
+
+    /// Values of plays that are too large for a record, likewise.
+    pub fn values(&self) -> MongoFiles {
+        MongoFiles::new(&self.client, &self.db, &VALUES)
     }
 }
 

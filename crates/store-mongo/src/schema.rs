@@ -6,6 +6,7 @@ use mongodb::{Database, IndexModel};
 use store::StoreError;
 
 use crate::fault::Fault;
+use crate::files::{FILES, VALUES as LARGE_VALUES};
 
 /// The schema that this version reads and writes.
 pub(crate) const VERSION: u32 = 1;
@@ -40,8 +41,24 @@ pub(crate) const REPLICAS: &str = "replicas";
 /// The schema's version.
 pub(crate) const META: &str = "meta";
 
-const COLLECTIONS: [&str; 13] =
-    [AUDIT, CHUNKS, COUNTERS, DOCS, GATES, LIMITS, MESSAGES, META, PLAYS, REPLICAS, SNAPSHOTS, VALUES, WAITS];
+/// The collections of GridFS, which hold what names lead to, are made by the driver.
+const COLLECTIONS: [&str; 15] = [
+    AUDIT,
+    CHUNKS,
+    COUNTERS,
+    DOCS,
+    FILES.names,
+    GATES,
+    LARGE_VALUES.names,
+    LIMITS,
+    MESSAGES,
+    META,
+    PLAYS,
+    REPLICAS,
+    SNAPSHOTS,
+    VALUES,
+    WAITS,
+];
 
 /// The number of a place in the queue, as `q` has it.
 pub(crate) const QUEUED: i64 = 1;
@@ -99,6 +116,7 @@ fn indexes(collection: &str) -> Vec<IndexModel> {
             index("by_company", doc! { "c": 1, "_id": -1 }),
             index("by_entity", doc! { "c": 1, "e": 1, "i": 1, "_id": -1 }),
         ],
+        _ if [FILES.names, LARGE_VALUES.names].contains(&collection) => vec![index("by_object", doc! { "f": 1 })],
         _ => Vec::new(),
     }
 }

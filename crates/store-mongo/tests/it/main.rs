@@ -1,6 +1,7 @@
 //! What only a store that several replicas share can show, against a real MongoDB.
 
 mod beginning;
+mod files;
 mod leases;
 mod races;
 mod stage;

@@ -1,0 +1,59 @@
+//! The suite against every storage: a local folder and a real MongoDB.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libtest_mimic::{Arguments, Trial};
+use modules::provider::LocalFiles;
+use sdk::storage::Storage;
+use storage_suite::CASES;
+use store_mongo::{MongoOptions, MongoStore};
+use store_suite::mongod::Mongod;
+use tokio::runtime::Runtime;
+
+/// A storage, and what must live as long as it does.
+type Fresh = (Arc<dyn Storage>, Option<tempfile::TempDir>);
+
+/// Makes an empty storage.
+type Maker = Arc<dyn Fn(&Runtime) -> Fresh + Send + Sync>;
+
+fn local(_: &Runtime) -> Fresh {
+    let folder = tempfile::tempdir().expect("a folder");
+    (Arc::new(LocalFiles::open(folder.path()).expect("opens")), Some(folder))
+}
+
+/// A database of its own on one server for each storage.
+fn gridfs(server: &Mongod) -> Maker {
+    let (uri, made) = (server.uri(), AtomicU32::new(0));
+    Arc::new(move |runtime| {
+        let database = Some(format!("storage{}", made.fetch_add(1, Ordering::Relaxed)));
+        let options = MongoOptions { uri: uri.clone(), database, ..MongoOptions::default() };
+        (Arc::new(runtime.block_on(MongoStore::open(&options)).expect("opens").files()), None)
+    })
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn main() {
+    let mongod = Mongod::start();
+    runtime().block_on(mongod.initiate());
+    let storages: [(&str, Maker); 2] = [("gridfs", gridfs(&mongod)), ("local", Arc::new(local))];
+    let mut trials = Vec::new();
+    for (name, make) in &storages {
+        for case in CASES {
+            let make = make.clone();
+            trials.push(Trial::test(format!("{name}::{}", case.name), move || {
+                let runtime = runtime();
+                let (files, _folder) = make(&runtime);
+                runtime.block_on((case.run)(files));
+                Ok(())
+            }));
+        }
+    }
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    // `exit` runs no destructors.
+    drop(mongod);
+    conclusion.exit();
+}
