@@ -4,5 +4,6 @@
 //! them: only in a folder is a path that others lie below no path of a file.
 
 mod cases;
+pub mod moto;
 
 pub use cases::{CASES, Case, Running};

@@ -1,15 +1,21 @@
-//! The suite against every storage: a local folder and a real MongoDB.
+//! The suite against every storage: a local folder, a real MongoDB, and a real S3 endpoint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libtest_mimic::{Arguments, Trial};
-use modules::provider::LocalFiles;
+use modules::provider::{LocalFiles, ProxyOptions, service_client};
+use objects::{Bucket, BucketOptions, Place, S3Options};
 use sdk::storage::Storage;
 use storage_suite::CASES;
+use storage_suite::moto::Moto;
 use store_mongo::{MongoOptions, MongoStore};
 use store_suite::mongod::Mongod;
 use tokio::runtime::Runtime;
+
+/// The bucket of all storages, each of which has a prefix of its own.
+const BUCKET: &str = "flow8";
 
 /// A storage, and what must live as long as it does.
 type Fresh = (Arc<dyn Storage>, Option<tempfile::TempDir>);
@@ -32,14 +38,33 @@ fn gridfs(server: &Mongod) -> Maker {
     })
 }
 
+/// A prefix of its own in one bucket for each storage.
+fn s3(server: &Moto) -> Maker {
+    let (url, made) = (server.url(), AtomicU32::new(0));
+    Arc::new(move |runtime| {
+        let s3 = S3Options {
+            bucket: BUCKET.into(),
+            endpoint: Some(url.parse().expect("a URL")),
+            key: Some(("id".into(), "secret".into())),
+            ..S3Options::default()
+        };
+        let prefix = format!("p{}", made.fetch_add(1, Ordering::Relaxed));
+        let options = BucketOptions { place: Place::S3(s3), prefix, identity: BTreeMap::new() };
+        let http = service_client(&ProxyOptions::default(), None).expect("a client");
+        let bucket = runtime.block_on(Bucket::open(&options, http)).expect("opens");
+        (Arc::new(bucket.files("files")), None)
+    })
+}
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
 fn main() {
-    let mongod = Mongod::start();
+    let (mongod, moto) = (Mongod::start(), Moto::start());
     runtime().block_on(mongod.initiate());
-    let storages: [(&str, Maker); 2] = [("gridfs", gridfs(&mongod)), ("local", Arc::new(local))];
+    moto.make_bucket(BUCKET);
+    let storages: [(&str, Maker); 3] = [("gridfs", gridfs(&mongod)), ("local", Arc::new(local)), ("s3", s3(&moto))];
     let mut trials = Vec::new();
     for (name, make) in &storages {
         for case in CASES {
@@ -54,6 +79,6 @@ fn main() {
     }
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // `exit` runs no destructors.
-    drop(mongod);
+    drop((mongod, moto));
     conclusion.exit();
 }
