@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::server::{RUNTIME, Server, Start, part, until};
 
 /// So many hex digits that nobody would guess, the same for all replicas.
-fn digits(count: usize) -> String {
+pub(crate) fn digits(count: usize) -> String {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let digit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -17,19 +17,24 @@ fn digits(count: usize) -> String {
     std::iter::repeat_with(digit).take(count).collect()
 }
 
-fn database() -> Mongod {
+pub(crate) fn database() -> Mongod {
     let server = Mongod::start();
     RUNTIME.block_on(server.initiate());
     server
 }
 
 fn replica(database: &Mongod, folder: &Path, name: &str) -> Server {
-    Start::on(&folder.join(name))
+    replica_with(database, folder, name, &[])
+}
+
+/// A replica with more variables than it needs.
+pub(crate) fn replica_with(database: &Mongod, folder: &Path, name: &str, more: &[(&str, String)]) -> Server {
+    let start = Start::on(&folder.join(name))
         .variable("MONGODB_URI", &database.uri())
         .variable("ENCRYPTION_KEY", &digits(256))
         .args(&["--set", "server.drain_seconds=1"])
-        .variable("ENCRYPTION_KEY_SALT", &digits(64))
-        .serves()
+        .variable("ENCRYPTION_KEY_SALT", &digits(64));
+    more.iter().fold(start, |start, (name, value)| start.variable(name, value)).serves()
 }
 
 #[test]
