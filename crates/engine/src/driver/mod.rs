@@ -15,6 +15,7 @@ mod facts;
 mod kv;
 mod load;
 mod locks;
+mod orphans;
 mod play;
 mod plays;
 mod report;
@@ -52,6 +53,7 @@ pub use retention::{Cleared, Policies, Policy};
 pub use retry::RetryError;
 
 use self::locks::Locks;
+use self::orphans::Orphans;
 use self::play::Note;
 use self::plays::Plays;
 use self::scheduler::Alarm;
@@ -119,6 +121,8 @@ pub struct Engine {
     draining: watch::Sender<bool>,
     /// What says that this replica is alive, among several.
     alive: OnceLock<AbortHandle>,
+    /// How far objects that were left behind have been looked for.
+    orphans: Orphans,
 }
 
 impl fmt::Debug for Engine {
@@ -165,6 +169,7 @@ impl Engine {
             feed: watch::Sender::new(0),
             draining: watch::Sender::new(false),
             alive: OnceLock::new(),
+            orphans: Orphans::default(),
             parts,
         })
     }
