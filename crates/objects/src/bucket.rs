@@ -9,7 +9,7 @@ use sdk::storage::check_path;
 use crate::connect::{self, Objects};
 use crate::fault::Fault;
 use crate::files::BucketFiles;
-use crate::options::BucketOptions;
+use crate::options::{BucketOptions, Place};
 
 /// A bucket.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub struct Bucket {
     place: Arc<str>,
     /// What all names begin with; ends with `/` where it is not empty.
     prefix: String,
+    is_azure: bool,
 }
 
 /// Why a bucket cannot be used.
@@ -96,13 +97,15 @@ impl Bucket {
         if let Err(fault) = looked {
             return Err(BucketError::of(fault, place, options.place.has_key()));
         }
-        Ok(Self { objects, place: place.into(), prefix })
+        let is_azure = matches!(options.place, Place::Azure(_));
+        Ok(Self { objects, place: place.into(), prefix, is_azure })
     }
 
     /// The files of one kind in it: `prefix/kind/company/path`.
     #[must_use]
     pub fn files(&self, kind: &str) -> BucketFiles {
-        BucketFiles::new(self.objects.clone(), self.place.clone(), format!("{}{kind}/", self.prefix))
+        let root = format!("{}{kind}/", self.prefix);
+        BucketFiles::new(self.objects.clone(), self.place.clone(), root, self.is_azure)
     }
 }
 

@@ -30,11 +30,13 @@ pub struct BucketFiles {
     place: Arc<str>,
     /// What all names begin with; ends with `/`.
     root: String,
+    /// Whether a list leaves out the object whose name is the prefix, as object_store's of Azure does.
+    leaves_out_prefix: bool,
 }
 
 impl BucketFiles {
-    pub(crate) fn new(objects: Arc<dyn Objects>, place: Arc<str>, root: String) -> Self {
-        Self { objects, place, root }
+    pub(crate) fn new(objects: Arc<dyn Objects>, place: Arc<str>, root: String, leaves_out_prefix: bool) -> Self {
+        Self { objects, place, root, leaves_out_prefix }
     }
 
     /// What the names of a company's objects begin with.
@@ -153,14 +155,18 @@ impl Storage for BucketFiles {
         let whole = format!("{home}{prefix}");
         let plain = after.map(|after| after.split(char::is_control).next().unwrap_or_default());
         let mut asked = PaginatedListOptions {
-            offset: plain.filter(|after| *after > prefix).map(|after| format!("{home}{after}")),
+            offset: plain.filter(|after| *after >= prefix).map(|after| format!("{home}{after}")),
             ..PaginatedListOptions::default()
         };
+        if self.leaves_out_prefix && limit > 0 && asked.offset.is_none() && check_path(prefix).is_ok() {
+            found.extend(self.head(company, prefix).await?);
+        }
         while found.len() < limit {
             asked.max_keys = Some((limit - found.len()).min(PAGE));
             let page = self.objects.list_paginated(Some(&whole), asked.clone()).await;
             let page = page.map_err(|error| self.told("the folder", error))?;
             let infos = page.result.objects.iter().filter_map(|object| Self::info(&home, object));
+            // Some stores begin with the one to go on after, and some do not know how to go on.
             found.extend(infos.filter(|file| after.is_none_or(|after| file.path.as_str() > after)));
             let Some(token) = page.page_token else { break };
             asked.page_token = Some(token);

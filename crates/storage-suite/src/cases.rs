@@ -37,6 +37,7 @@ cases! {
     companies_are_kept_apart
     large_files_come_back_as_they_were
     many_files_are_listed_in_the_order_of_bytes
+    names_beyond_the_first_plane_are_in_the_order_of_bytes_too
     odd_names_are_names
     sweeping_takes_nothing_that_has_a_path
     what_is_larger_than_asked_for_is_not_read
@@ -174,14 +175,20 @@ async fn a_file_gets_another_path(files: Files) {
 }
 
 async fn many_files_are_listed_in_the_order_of_bytes(files: Files) {
-    let mut sorted =
-        ["b0", "b/2/x", "a.b", "c/d/e/f", "a", "b/10", "a-b", "b/1", "a~", "aé", "a🎉", "a～", "B", "a%20"];
+    let mut sorted = ["b0", "b/2/x", "a.b", "c/d/e/f", "a", "b/10", "a-b", "b/1", "a~", "aé", "B", "a%20"];
     write(&files, &sorted).await;
     sorted.sort_unstable();
     assert_eq!(list(&files, "", None, 99).await, sorted);
     for limit in 0..=sorted.len() {
         assert_eq!(list(&files, "", None, limit).await, sorted[..limit]);
     }
+}
+
+/// Stores that count in UTF-16 have another order.
+async fn names_beyond_the_first_plane_are_in_the_order_of_bytes_too(files: Files) {
+    write(&files, &["a🎉", "a～", "aé"]).await;
+    assert_eq!(list(&files, "", None, 9).await, ["aé", "a～", "a🎉"]);
+    assert_eq!(list(&files, "", Some("a～"), 9).await, ["a🎉"]);
 }
 
 async fn a_prefix_is_a_text_and_no_folder(files: Files) {
