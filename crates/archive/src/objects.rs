@@ -31,6 +31,9 @@ impl Area {
     }
 }
 
+/// Names that are read at once.
+const PAGE: usize = 1_000;
+
 /// What is kept outside the store.
 #[derive(Clone)]
 pub struct Objects {
@@ -114,11 +117,7 @@ pub(crate) enum Standing {
 
 /// The next objects of a company after a path, by path; none after the last.
 async fn list(storage: &dyn Storage, company: CompanyId, after: Option<&str>) -> Result<Vec<FileInfo>, ArchiveError> {
-    if after.is_some() {
-        // The first list had all of them.
-        return Ok(Vec::new());
-    }
-    Ok(storage.list(company, "", usize::MAX).await?)
+    Ok(storage.list(company, "", after, PAGE).await?)
 }
 
 async fn read(storage: &dyn Storage, company: CompanyId, path: &str) -> Result<Option<Bytes>, ArchiveError> {

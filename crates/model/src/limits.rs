@@ -164,6 +164,30 @@ pub const FILE_PATH_BYTES: usize = 1_024;
 /// Files that one list holds.
 pub const FILES_LISTED: usize = 10_000;
 
+/// Bytes of one part of a large object on its way to a bucket; a smaller object goes in one piece.
+pub const OBJECT_PART_BYTES: usize = 8 << 20;
+
+/// Parts of one object that are on their way to a bucket at once.
+pub const OBJECT_PARTS_AT_ONCE: usize = 4;
+
+/// Bytes of the whole name of an object in a bucket, with prefix and company.
+pub const OBJECT_KEY_BYTES: usize = 1_024;
+
+/// How long one request to a bucket may take.
+pub const OBJECT_REQUEST: Duration = Duration::from_secs(60);
+
+/// How long a request to a bucket is tried again where there is no answer, or one that may pass.
+pub const OBJECT_RETRIED: Duration = Duration::from_secs(20);
+
+/// How long it may take to find out at the start whether a bucket is there.
+pub const OBJECT_FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// How old an object is before it counts as left behind: longer than a commit that refers to it is tried.
+pub const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+
+/// Objects of which one round of cleaning finds out whether they are left behind.
+pub const ORPHANS_CHECKED: usize = 10_000;
+
 /// Bytes of the name of a key/value.
 pub const KV_KEY_BYTES: usize = 512;
 

@@ -9,6 +9,7 @@ mod apply;
 mod dump;
 mod fault;
 mod feed;
+mod files;
 mod fill;
 mod keys;
 mod lease;
@@ -17,6 +18,7 @@ mod migrate;
 mod read;
 mod rows;
 mod schema;
+mod sweep;
 mod tx;
 mod watch;
 mod writer;
@@ -44,9 +46,11 @@ use tokio::sync::mpsc;
 
 use self::fault::{Fault, meaning};
 use self::feed::Settled;
+use self::files::{FILES, VALUES};
 use self::fill::Filling;
 use self::writer::Writer;
 
+pub use self::files::MongoFiles;
 pub use self::migrate::Step;
 
 /// The database's name where the URI names none.
@@ -104,6 +108,16 @@ impl MongoStore {
         Ok(Self { client, db, writer, settled: Settled::default() })
     }
 
+    /// The files that flows read and write, as chunks in the same database.
+    pub fn files(&self) -> MongoFiles {
+        MongoFiles::new(&self.client, &self.db, &FILES)
+    }
+
+    /// Values of plays that are too large for a record, likewise.
+    pub fn values(&self) -> MongoFiles {
+        MongoFiles::new(&self.client, &self.db, &VALUES)
+    }
+
     /// Whether there is no store, or one that holds nothing. Changes nothing.
     ///
     /// # Errors
@@ -129,6 +143,16 @@ pub async fn dump(options: &MongoOptions) -> Result<Rows, StoreError> {
         )));
     }
     read(dump::begin(&client, &db).await)
+}
+
+/// The files, and the large values of plays, of a store that is not opened otherwise.
+///
+/// # Errors
+/// As [`MongoStore::open`].
+pub async fn objects(options: &MongoOptions) -> Result<(MongoFiles, MongoFiles), StoreError> {
+    let (client, db) = connect(options).await?;
+    check(options, &db).await?;
+    Ok((MongoFiles::new(&client, &db, &FILES), MongoFiles::new(&client, &db, &VALUES)))
 }
 
 /// Refuses what this version cannot or must not use.

@@ -7,6 +7,8 @@ use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 use store::StoreError;
 
+use crate::files::{FILES, VALUES as LARGE_VALUES};
+
 /// A play's header, and the fields it is found by: `c` company, `r` revision, `f` flow, `s` state,
 /// `n` the state where it is not `DONE`, `d` due, `o` owner, `k` limit key, `q` place under it.
 /// For `d`, `o` and `r` the fields are the truth, for all else the header `h`.
@@ -38,6 +40,7 @@ pub(crate) const REPLICAS: &str = "replicas";
 /// The schema's version, and what was done to reach it: see [`crate::migrate`].
 pub(crate) const META: &str = "meta";
 
+/// The collections of the first version.
 const COLLECTIONS: [&str; 13] =
     [AUDIT, CHUNKS, COUNTERS, DOCS, GATES, LIMITS, MESSAGES, META, PLAYS, REPLICAS, SNAPSHOTS, VALUES, WAITS];
 
@@ -84,6 +87,7 @@ pub(crate) struct Migration {
 }
 
 /// Something that a store must have. Making it twice does no harm.
+#[expect(clippy::large_enum_variant, reason = "there are a few dozen, made at the start")]
 pub(crate) enum Change {
     Collection(&'static str),
     Index(&'static str, IndexModel),
@@ -93,6 +97,7 @@ pub(crate) enum Change {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "collections and indexes", oldest: 1, changes: first },
     Migration { name: "replicas that are gone are forgotten after a day", oldest: 1, changes: forgotten_replicas },
+    Migration { name: "files and large values", oldest: 1, changes: files },
 ];
 
 /// The schema that this version reads and writes.
@@ -129,6 +134,12 @@ fn first() -> Vec<Change> {
 
 fn forgotten_replicas() -> Vec<Change> {
     vec![Change::Index(REPLICAS, expiring("forgotten", doc! { "until": 1 }, REPLICA_KEPT))]
+}
+
+/// The names of files. What they lead to is in collections of GridFS, which the driver makes.
+fn files() -> Vec<Change> {
+    let of = |names| [Change::Collection(names), Change::Index(names, index("by_object", doc! { "f": 1 }))];
+    [FILES.names, LARGE_VALUES.names].into_iter().flat_map(of).collect()
 }
 
 /// Refuses a server on which several writes cannot happen together.

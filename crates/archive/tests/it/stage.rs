@@ -59,9 +59,16 @@ impl Storage for InMemory {
         Ok(None)
     }
 
-    async fn list(&self, company: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
+    async fn list(
+        &self,
+        company: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError> {
         let files = self.files.lock().expect("no panic");
-        let found = files.iter().filter(|((of, path), _)| *of == company && path.starts_with(prefix));
+        let is_asked = |path: &str| path.starts_with(prefix) && after.is_none_or(|after| path > after);
+        let found = files.iter().filter(|((of, path), _)| *of == company && is_asked(path));
         let info = |((_, path), bytes): (&Key, &Bytes)| FileInfo {
             path: path.clone(),
             size: bytes.len() as u64,

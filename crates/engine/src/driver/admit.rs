@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, StoreError};
 use tokio::sync::oneshot;
 
-use super::commit::{NotCommitted, encode_records};
+use super::commit::{NotCommitted, encode_records, is_object};
 use super::facts::ReadError;
 use super::play::{Note, Running};
 use super::{Engine, Report, audit};
 use crate::flows::{FlowError, Published};
-use crate::pack::{PackError, Packer};
+use crate::pack::{PackError, Packed, Packer};
 use crate::state::PlayState;
 
 /// A wish to run a flow.
@@ -169,18 +169,19 @@ pub(super) fn slot_of(published: &Published, args: &Value) -> Result<Option<Slot
     Ok(Some(Slot { key, limit: concurrency.limit, place: SlotPlace::Later }))
 }
 
-/// A play that is only admitted, and begins later.
+/// A play that is only admitted, and begins later; and those of its values that are to be put where
+/// objects are before it is committed.
 pub(super) fn admitted(
     engine: &Engine,
     header: PlayHeader,
     args: Value,
     record: impl FnOnce(Payload) -> Record,
-) -> Result<PlayWrite, PackError> {
+) -> Result<(PlayWrite, Vec<Packed>), PackError> {
     let mut packer = Packer::new(header.key, engine.parts.seal.clone());
     let record = record(packer.pack(&Payload::Plain(args))?);
     let bytes = model::codec::encode(&Entry { at: header.created_at, record })?;
-    let values = packer.take_new();
-    Ok(PlayWrite {
+    let (large, values): (Vec<Packed>, Vec<Packed>) = packer.take_new().into_iter().partition(is_object);
+    let write = PlayWrite {
         header: PlayHeader { revision: 1, records: 1, ..header },
         chunk: Some(Chunk { from: 0, count: 1, bytes: encode_records(&bytes) }),
         snapshot: None,
@@ -188,7 +189,8 @@ pub(super) fn admitted(
         waits: Vec::new(),
         waited: Vec::new(),
         read: Vec::new(),
-    })
+    };
+    Ok((write, large))
 }
 
 impl Engine {
@@ -500,9 +502,10 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
     let waits_for_slot = place == SlotPlace::Queued;
     header.due = if waits_for_slot { None } else { Some(header.start_at.unwrap_or(header.created_at)) };
     header.state = if header.slot.is_some() || header.start_at.is_some() { Standing::Deferred } else { Standing::New };
-    let write = admitted(engine, header, birth.args.clone(), |args| birth.admission(args, true))
+    let (write, large) = admitted(engine, header, birth.args.clone(), |args| birth.admission(args, true))
         .map_err(|error| NotBorn::Refused(AdmitError::Internal(error.to_string())))?;
     let header = write.header.clone();
+    engine.put_objects(header.key, &large).await.map_err(|error| NotBorn::Refused(error.into()))?;
     let batch = Batch { plays: vec![write], docs: birth.docs.clone(), audit: birth.audit.clone(), ..Batch::default() };
     match engine.parts.store.commit(batch).await {
         Ok(committed) => {

@@ -13,10 +13,13 @@ use super::admit::{admitted, check_args, slot_of};
 use super::play::{Landed, Running};
 use crate::decide::{Call, Input};
 use crate::flows::FlowError;
+use crate::pack::Packed;
 
 /// A play that will be admitted with the next commit.
 pub(super) struct NewPlay {
     pub(super) write: PlayWrite,
+    /// Values of it that are too large for the store.
+    pub(super) large: Vec<Packed>,
 }
 
 /// A play that a step asked for, ready to be admitted; or why it cannot be.
@@ -97,8 +100,8 @@ impl super::Engine {
             )
         };
         let admission = |args| Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None });
-        let write = admitted(self, header, args, admission)
+        let (write, large) = admitted(self, header, args, admission)
             .map_err(|error| Failure::new(code::INTERNAL_ERROR, error.to_string()))?;
-        Ok(NewPlay { write })
+        Ok(NewPlay { write, large })
     }
 }

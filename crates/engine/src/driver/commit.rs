@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use model::batch::{Batch, Chunk, Committed, Message, PlayWrite, Wait};
 use model::codec;
-use model::ids::MessageId;
+use model::ids::{MessageId, PlayId};
 use model::limits::STORED_BYTES;
 use model::payload::{Payload, ValueRef};
 use model::play::{PlayHeader, PlayKey, PlayState as Standing, SlotPlace};
 use model::record::{Entry, MessageBody};
 use model::time::Timestamp;
+use sdk::storage::StorageError;
 use store::{CommitError, Conflict, StoreError};
 
+use super::Engine;
 use super::play::{Pending, Running, wait_of, waits_of};
 use super::tail::Tail;
 use crate::decide::{Input, Refusal};
@@ -28,6 +30,9 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Records that take more bytes than this are compressed.
 const COMPRESS_FROM: usize = 1_024;
+
+/// How the paths of all large values begin.
+pub(super) const OBJECTS: &str = "plays/";
 
 /// The play cannot go on in this memory; it must be loaded again, here or elsewhere.
 #[derive(Debug)]
@@ -51,7 +56,13 @@ pub(super) fn object_path(play: PlayKey, at: ValueRef) -> String {
 
 /// How the paths of a play's large values begin.
 pub(super) fn object_prefix(play: PlayKey) -> String {
-    format!("plays/{}/", play.play)
+    format!("{OBJECTS}{}/", play.play)
+}
+
+/// The play that an object belongs to; none where the path is not one of a large value.
+pub(super) fn play_of(path: &str) -> Option<PlayId> {
+    let (play, _) = path.strip_prefix(OBJECTS)?.split_once('/')?;
+    play.parse().ok().map(PlayId)
 }
 
 impl Running {
@@ -87,7 +98,11 @@ impl Running {
         let engine = self.engine.clone();
         let is_admission = self.header.revision == 0;
         let batch = self.batch().map_err(NotCommitted::Pack)?;
-        self.put_objects().await.map_err(NotCommitted::Store)?;
+        engine.put_objects(self.key(), &self.pending.values).await.map_err(NotCommitted::Store)?;
+        for child in &self.pending.children {
+            let play = child.write.header.key;
+            engine.put_objects(play, &child.large).await.map_err(NotCommitted::Store)?;
+        }
         engine.at(if is_admission { FailPoint::BeforeAdmission } else { FailPoint::BeforeCommit });
         if !self.pending.children.is_empty() {
             engine.at(FailPoint::Subflow);
@@ -305,21 +320,6 @@ impl Running {
         (begun, over)
     }
 
-    /// Values that are too large for the store are put where objects are, before the commit that refers to them.
-    async fn put_objects(&mut self) -> Result<(), StoreError> {
-        let objects = self.engine.parts.objects.clone();
-        let play = self.key();
-        for packed in self.pending.values.iter().filter(|packed| is_object(packed)) {
-            let bytes = packed.bytes.to_vec().into();
-            let written = objects.write(play.company, &object_path(play, packed.at), bytes).await;
-            written.map_err(|error| match error {
-                sdk::storage::StorageError::Full(message) => StoreError::Full(message),
-                other => StoreError::Failed(format!("cannot keep a large value: {other:?}")),
-            })?;
-        }
-        Ok(())
-    }
-
     /// Reads the play anew. Attempts under way stay under way; what has landed is taken up again;
     /// all else is worked out anew.
     async fn reload(&mut self) -> Result<(), Abandoned> {
@@ -348,7 +348,24 @@ impl Running {
     }
 }
 
-fn is_object(packed: &Packed) -> bool {
+impl Engine {
+    /// Puts those values of a play that are too large for the store where objects are, before the
+    /// commit that refers to them.
+    pub(super) async fn put_objects(&self, play: PlayKey, values: &[Packed]) -> Result<(), StoreError> {
+        for packed in values.iter().filter(|packed| is_object(packed)) {
+            let bytes = packed.bytes.to_vec().into();
+            let written = self.parts.objects.write(play.company, &object_path(play, packed.at), bytes).await;
+            written.map_err(|error| match error {
+                StorageError::Full(message) => StoreError::Full(message),
+                other => StoreError::Failed(format!("cannot keep a large value: {other:?}")),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value is kept as an object, not in the store.
+pub(super) fn is_object(packed: &Packed) -> bool {
     packed.at.bytes as usize > STORED_BYTES
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use expr::Need;
 use model::doc::{DocKey, DocKind};
 use model::failure::{Failure, code};
+use model::limits::OUTPUT_BYTES;
 use model::payload::{Payload, ValueRef};
 use model::play::PlayKey;
 use model::record::{Facts, StepId};
 use model::value::Value;
 use sdk::KvScope;
+use sdk::storage::StorageError;
 use store::StoreError;
 
 use super::Engine;
@@ -219,13 +221,21 @@ impl Engine {
     async fn stored_bytes(&self, play: PlayKey, at: ValueRef) -> Result<Arc<[u8]>, ReadError> {
         if at.bytes as usize > model::limits::STORED_BYTES {
             let path = super::commit::object_path(play, at);
-            let read = self.parts.objects.read(play.company, &path, usize::MAX).await;
-            return read
-                .map(|bytes| bytes.as_ref().into())
-                .map_err(|error| ReadError::Gone(format!("{path}: {error:?}")));
+            let object = self.persist(|| self.object(play, &path)).await?;
+            return object.ok_or(ReadError::Gone(path));
         }
         let value = self.persist(|| self.parts.store.value(play, at.digest)).await?;
         value.ok_or_else(|| ReadError::Gone(at.digest.to_string()))
+    }
+
+    /// A large value, compressed; none where it is not there.
+    async fn object(&self, play: PlayKey, path: &str) -> Result<Option<Arc<[u8]>>, StoreError> {
+        match self.parts.objects.read(play.company, path, 2 * OUTPUT_BYTES).await {
+            Ok(bytes) => Ok(Some(bytes.as_ref().into())),
+            Err(StorageError::NotFound(_)) => Ok(None),
+            Err(StorageError::Failed(why)) => Err(StoreError::Failed(format!("a large value cannot be read: {why}"))),
+            Err(other) => Err(StoreError::Damaged(format!("{path}: {other:?}"))),
+        }
     }
 
     /// Reads again and again while the store fails in a way that may pass.

@@ -16,6 +16,7 @@ mod identity;
 mod kv;
 mod load;
 mod locks;
+mod orphans;
 mod play;
 mod plays;
 mod report;
@@ -54,6 +55,7 @@ pub use retry::RetryError;
 
 use self::identity::Identity;
 use self::locks::Locks;
+use self::orphans::Orphans;
 use self::play::Note;
 use self::plays::Plays;
 use self::scheduler::Alarm;
@@ -121,6 +123,8 @@ pub struct Engine {
     draining: watch::Sender<bool>,
     /// What says that this replica is alive, among several.
     alive: OnceLock<AbortHandle>,
+    /// How far objects that were left behind have been looked for.
+    orphans: Orphans,
 }
 
 impl fmt::Debug for Engine {
@@ -167,6 +171,7 @@ impl Engine {
             feed: watch::Sender::new(0),
             draining: watch::Sender::new(false),
             alive: OnceLock::new(),
+            orphans: Orphans::default(),
             parts,
         })
     }

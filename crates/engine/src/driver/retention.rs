@@ -7,8 +7,10 @@ use std::time::Duration;
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocWrite, Expect};
 use model::ids::CompanyId;
+use model::limits::ORPHAN_AGE;
 use model::play::{PlayHeader, PlayKey, PlayState};
 use model::time::Timestamp;
+use sdk::storage::StorageError;
 use store::{CommitError, PlayQuery, StoreError};
 
 use super::Engine;
@@ -21,8 +23,8 @@ const BATCH: u32 = 100;
 /// How long an idempotency key is kept on whose play still runs, before it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
-/// Large values that one play may have written outside the store.
-const OBJECTS: usize = 100_000;
+/// Objects of a play that are listed at once.
+const OBJECTS: usize = 1_000;
 
 /// How long ended plays are kept.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,8 @@ pub struct Cleared {
     pub plays: u64,
     /// Documents.
     pub docs: u64,
+    /// Objects that nothing refers to, and what writes that broke off have left.
+    pub orphans: u64,
 }
 
 impl Engine {
@@ -64,7 +68,8 @@ impl Engine {
         while self.parts.store.shrink().await? {
             tokio::task::yield_now().await;
         }
-        Ok(Cleared { plays: plays + filtered, docs })
+        let orphans = self.collect_orphans(company, self.now().minus(ORPHAN_AGE)).await?;
+        Ok(Cleared { plays: plays + filtered, docs, orphans })
     }
 
     async fn forget_old(&self, company: CompanyId, states: &[PlayState], policy: Policy) -> Result<u64, StoreError> {
@@ -92,13 +97,9 @@ impl Engine {
     /// Removes ended plays and all that belongs to them.
     async fn forget(&self, plays: &[PlayKey]) -> Result<u64, StoreError> {
         for play in plays {
-            // First what the record leads to: the other way round, nothing would lead there any more.
-            let prefix = object_prefix(*play);
-            let objects = self.parts.objects.list(play.company, &prefix, OBJECTS).await.unwrap_or_default();
-            for object in objects {
-                if let Err(error) = self.parts.objects.delete(play.company, &object.path).await {
-                    tracing::warn!(?error, path = object.path, "a large value could not be removed");
-                }
+            // What cannot be removed now is found later as left behind, when the play is gone.
+            if let Err(error) = self.forget_objects(*play).await {
+                tracing::warn!(?error, play = %play.play, "large values could not be removed; trying again later");
             }
         }
         match self.parts.store.commit(Batch { forget: plays.into(), ..Batch::default() }).await {
@@ -106,6 +107,22 @@ impl Engine {
             // Somebody else was faster.
             Err(CommitError::Conflict(_)) => Ok(0),
             Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Removes the objects of a play, however many.
+    async fn forget_objects(&self, play: PlayKey) -> Result<(), StorageError> {
+        let (objects, prefix) = (&self.parts.objects, object_prefix(play));
+        let mut after = None;
+        loop {
+            let page = objects.list(play.company, &prefix, after.as_deref(), OBJECTS).await?;
+            for object in &page {
+                objects.delete(play.company, &object.path).await?;
+            }
+            match page.last() {
+                Some(last) if page.len() == OBJECTS => after = Some(last.path.clone()),
+                _ => return Ok(()),
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod flows;
 mod graph;
 mod limits;
 mod loops;
+mod orphans;
 mod retry;
 mod stage;
 mod subflows;

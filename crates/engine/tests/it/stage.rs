@@ -1,8 +1,8 @@
 //! The stage: an engine on the in-memory store, a virtual clock, and a peer that flowlets call.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -323,44 +323,73 @@ impl Http for NoHttp {
     }
 }
 
+/// What files hold, and when they were written, by their paths.
+type Kept = BTreeMap<String, (bytes::Bytes, Timestamp)>;
+
 /// Files in memory.
 #[derive(Default)]
-pub(crate) struct Files(pub(crate) Mutex<BTreeMap<String, bytes::Bytes>>);
+pub(crate) struct Files {
+    kept: Mutex<Kept>,
+    /// Whether it cannot be reached.
+    pub(crate) refuses: AtomicBool,
+}
+
+impl Files {
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.kept.lock().expect("files").keys().cloned().collect()
+    }
+
+    fn reached(&self) -> Result<MutexGuard<'_, Kept>, StorageError> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(StorageError::Failed("the files are away".into()));
+        }
+        Ok(self.kept.lock().expect("files"))
+    }
+}
+
+fn info(path: &str, (bytes, modified): &(bytes::Bytes, Timestamp)) -> FileInfo {
+    FileInfo { path: path.into(), size: bytes.len() as u64, modified: *modified }
+}
 
 #[async_trait]
 impl Storage for Files {
     async fn read(&self, _: CompanyId, path: &str, _: usize) -> Result<bytes::Bytes, StorageError> {
-        self.0.lock().expect("files").get(path).cloned().ok_or_else(|| StorageError::NotFound(path.into()))
+        let found = self.reached()?.get(path).map(|(bytes, _)| bytes.clone());
+        found.ok_or_else(|| StorageError::NotFound(path.into()))
     }
 
     async fn write(&self, _: CompanyId, path: &str, bytes: bytes::Bytes) -> Result<(), StorageError> {
-        self.0.lock().expect("files").insert(path.into(), bytes);
+        let now = Timestamp(BEGIN).plus(start_of_time().elapsed());
+        self.reached()?.insert(path.into(), (bytes, now));
         Ok(())
     }
 
     async fn rename(&self, _: CompanyId, from: &str, to: &str) -> Result<(), StorageError> {
-        let mut files = self.0.lock().expect("files");
-        let bytes = files.remove(from).ok_or_else(|| StorageError::NotFound(from.into()))?;
-        files.insert(to.into(), bytes);
+        let mut files = self.reached()?;
+        let file = files.remove(from).ok_or_else(|| StorageError::NotFound(from.into()))?;
+        files.insert(to.into(), file);
         Ok(())
     }
 
     async fn delete(&self, _: CompanyId, path: &str) -> Result<bool, StorageError> {
-        Ok(self.0.lock().expect("files").remove(path).is_some())
+        Ok(self.reached()?.remove(path).is_some())
     }
 
     async fn head(&self, _: CompanyId, path: &str) -> Result<Option<FileInfo>, StorageError> {
-        let files = self.0.lock().expect("files");
-        let size = files.get(path).map(|bytes| bytes.len() as u64);
-        Ok(size.map(|size| FileInfo { path: path.into(), size, modified: Timestamp(0) }))
+        Ok(self.reached()?.get(path).map(|file| info(path, file)))
     }
 
-    async fn list(&self, _: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
-        let files = self.0.lock().expect("files");
-        let found = files.iter().filter(|(path, _)| path.starts_with(prefix)).take(limit);
-        Ok(found
-            .map(|(path, bytes)| FileInfo { path: path.clone(), size: bytes.len() as u64, modified: Timestamp(0) })
-            .collect())
+    async fn list(
+        &self,
+        _: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError> {
+        let files = self.reached()?;
+        let is_asked = |path: &str| path.starts_with(prefix) && after.is_none_or(|after| path > after);
+        let found = files.iter().filter(|(path, _)| is_asked(path)).take(limit);
+        Ok(found.map(|(path, file)| info(path, file)).collect())
     }
 }
 

@@ -38,7 +38,7 @@ async fn a_value_too_large_for_the_store_becomes_an_object() {
     let report = stage.run(flow, "{}").await;
     stage.ended(report.header.key).await;
     assert_eq!(stage.output(report.header.key).await, r#"{"value":600000}"#);
-    assert_eq!(stage.files.0.lock().expect("files").len(), 1);
+    assert_eq!(stage.files.paths().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

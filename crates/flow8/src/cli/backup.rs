@@ -52,7 +52,7 @@ async fn write(
 ) -> Result<(Totals, u64), CommandError> {
     let refused = |error: std::io::Error| CommandError::usage(format!("{}: {error}", file.display()));
     let rows = moving::rows(config).await.map_err(|error| archived::of_store(&error))?;
-    let objects = moving::objects(config).map_err(|error| archived::unusable(&error))?;
+    let objects = moving::objects(config, false).await.map_err(|error| archived::unusable(&error))?;
     let part = Part::begin(file).map_err(refused)?;
     let mut meter = Meter::new();
     let written =

@@ -54,14 +54,16 @@ impl Restore {
         if self.over_unfinished || !config.objects_dir().exists() {
             return Ok(());
         }
-        let objects = moving::objects(config).map_err(|error| archived::unusable(&error))?;
+        let objects =
+            moving::objects(config, self.over_unfinished).await.map_err(|error| archived::unusable(&error))?;
         let refused = archive::refuse_other_objects(checked, &objects).await;
         refused.map_err(|error| archived::wrong(&self.file, &error))
     }
 
     async fn restore(&self, config: &Config, checked: &Checked, master: &vault::MasterKey) -> Result<(), CommandError> {
         let store = moving::target(config, self.over_unfinished).await.map_err(|error| archived::of_store(&error))?;
-        let objects = moving::objects(config).map_err(|error| archived::unusable(&error))?;
+        let objects =
+            moving::objects(config, self.over_unfinished).await.map_err(|error| archived::unusable(&error))?;
         let target = Target { store: &*store, objects: &objects, over_objects: self.over_unfinished };
         into(&self.file, checked, master, &target).await
     }

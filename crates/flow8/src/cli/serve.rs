@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::{Gateway, Stop, serve};
+use objects::BucketError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -168,7 +169,9 @@ fn fault(error: &dyn std::fmt::Display) -> CommandError {
 
 async fn open(config: &Config, environment: &Environment) -> Result<Installation, CommandError> {
     Installation::open(config, Keep::InFolder, Faults::of(environment)?).await.map_err(|error| match error {
-        OpenError::NotYet(_) | OpenError::Key(_) | OpenError::Egress(_) => CommandError::usage(error.to_string()),
+        // The same settings may do another time.
+        OpenError::Bucket { error: BucketError::Unreachable { .. } | BucketError::Failed { .. }, .. } => fault(&error),
+        OpenError::Bucket { .. } | OpenError::Key(_) | OpenError::Egress(_) => CommandError::usage(error.to_string()),
         other => fault(&other),
     })
 }

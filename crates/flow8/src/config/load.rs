@@ -76,6 +76,9 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     let names = config.expressions.env.iter().map(|name| name.as_str().to_owned());
     config.expressions.variables =
         names.filter_map(|name| Some((name.clone(), inputs.environment.get(&name)?.to_owned()))).collect();
+    let identity = objects::IDENTITY.iter();
+    config.storage.identity =
+        identity.filter_map(|name| Some(((*name).to_owned(), inputs.environment.given(name)?.to_owned()))).collect();
     let mut loaded = Loaded { config, file, warnings: Vec::new(), sources };
     // A rule over several settings says nothing sensible where one of them was not taken.
     if problems.is_empty() {

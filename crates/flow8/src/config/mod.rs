@@ -11,6 +11,7 @@ mod environment;
 mod file;
 mod kind;
 mod load;
+mod places;
 mod print;
 mod problem;
 mod rules;
@@ -30,8 +31,8 @@ pub use load::{FlagValue, Inputs, Loaded, check, load};
 pub use print::{reference, to_json, to_yaml};
 pub use problem::{Problem, Problems, Source};
 pub use sections::{
-    Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Integrations, Log, Mcp, Metrics,
-    Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
+    Azure, Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Gcs, Integrations, Log, Mcp,
+    Metrics, Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
 };
 pub use setting::{Setting, changes};
 pub use table::SETTINGS;

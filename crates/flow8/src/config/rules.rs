@@ -3,6 +3,7 @@
 use vault::KeyError;
 
 use super::kind::{Profile, SameSite, Span};
+use super::places;
 use super::problem::{Problem, Source};
 use super::sections::Policy;
 use super::{Config, Environment, Loaded, SETTINGS, Setting};
@@ -18,6 +19,9 @@ pub(super) fn broken(loaded: &Loaded) -> Vec<Problem> {
     broken.ports(config);
     broken.retention(config);
     broken.variables(config);
+    for (key, message) in places::broken(config) {
+        broken.say(key, message);
+    }
     let encryption = &config.encryption;
     if encryption.key.is_some() && encryption.master_key.is_some() {
         broken.say("encryption.master_key", "stands in place of encryption.key; set one of them, not both");
@@ -71,7 +75,7 @@ impl Broken<'_> {
     /// Settings that go together.
     fn pairs(&mut self, config: &Config) {
         let Config { server, encryption, oauth2, storage, bootstrap, mongodb, .. } = config;
-        let s3 = &storage.s3;
+        let (s3, gcs, azure) = (&storage.s3, &storage.gcs, &storage.azure);
         for (key, is_set, other, is_other_set) in [
             ("server.tls.cert", server.tls.cert.is_some(), "server.tls.key", server.tls.key.is_some()),
             ("server.tls.key", server.tls.key.is_some(), "server.tls.cert", server.tls.cert.is_some()),
@@ -94,6 +98,21 @@ impl Broken<'_> {
                 s3.secret_access_key.is_some(),
                 "storage.s3.access_key_id",
                 s3.access_key_id.is_some(),
+            ),
+            ("storage.gcs.endpoint", gcs.endpoint.is_some(), "storage.gcs.bucket", gcs.bucket.is_some()),
+            (
+                "storage.gcs.service_account_file",
+                gcs.service_account_file.is_some(),
+                "storage.gcs.bucket",
+                gcs.bucket.is_some(),
+            ),
+            ("storage.azure.account", azure.account.is_some(), "storage.azure.container", azure.container.is_some()),
+            ("storage.azure.container", azure.container.is_some(), "storage.azure.account", azure.account.is_some()),
+            (
+                "storage.azure.access_key",
+                azure.access_key.is_some(),
+                "storage.azure.container",
+                azure.container.is_some(),
             ),
             ("mongodb.database", mongodb.database.is_some(), "mongodb.uri", mongodb.uri.is_some()),
             (

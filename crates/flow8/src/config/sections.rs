@@ -124,6 +124,10 @@ pub struct Storage {
     pub dir: Option<PathBuf>,
     pub shared: bool,
     pub s3: S3,
+    pub gcs: Gcs,
+    pub azure: Azure,
+    /// What the platform says of who this workload is. No setting: each cloud has its own variables.
+    pub identity: BTreeMap<String, String>,
 }
 
 /// An S3-compatible store; used where it has a bucket.
@@ -136,6 +140,25 @@ pub struct S3 {
     pub access_key_id: Option<String>,
     pub secret_access_key: Option<Secret>,
     pub force_path_style: bool,
+}
+
+/// Google Cloud Storage; used where it has a bucket.
+#[derive(Debug, Clone, Default)]
+pub struct Gcs {
+    pub bucket: Option<String>,
+    pub prefix: Option<String>,
+    pub service_account_file: Option<PathBuf>,
+    pub endpoint: Option<WebUrl>,
+}
+
+/// Azure Blob Storage; used where it has a container.
+#[derive(Debug, Clone, Default)]
+pub struct Azure {
+    pub account: Option<String>,
+    pub container: Option<String>,
+    pub access_key: Option<Secret>,
+    pub prefix: Option<String>,
+    pub endpoint: Option<WebUrl>,
 }
 
 /// How long things are kept.

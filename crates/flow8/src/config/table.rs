@@ -103,15 +103,34 @@ pub static SETTINGS: &[Setting] = &[
     setting!(oauth2.client_id, ["OAUTH2_CLIENT_ID"], "", "The id that the OpenID provider knows flow8 by."),
     setting!(oauth2.client_secret, ["OAUTH2_CLIENT_SECRET"], "", "The secret that goes with it.").live(),
     setting!(oauth2.issuer, ["OAUTH2_ISSUER"], "", "The OpenID provider."),
-    setting!(storage.dir, ["STORAGE_DIR"], "", "The folder of objects; else objects in data_dir."),
+    setting!(storage.dir, ["STORAGE_DIR"], "", "The folder of objects; else MongoDB, or objects in data_dir."),
     setting!(storage.shared, ["STORAGE_SHARED"], "false", "Whether all replicas see that folder."),
-    setting!(storage.s3.bucket, ["S3_BUCKET"], "", "The bucket of objects; where it is not set, they are in a folder."),
+    setting!(storage.s3.bucket, ["S3_BUCKET"], "", "The bucket of objects in S3, or in what speaks it."),
     setting!(storage.s3.endpoint, ["S3_ENDPOINT"], "", "Where the S3-compatible store is; else AWS."),
     setting!(storage.s3.region, ["S3_REGION"], "", "The region of the bucket."),
     setting!(storage.s3.prefix, ["S3_PREFIX"], "", "What the names of all objects begin with."),
     setting!(storage.s3.access_key_id, ["S3_ACCESS_KEY_ID"], "", "The access key; else the identity of the workload."),
     setting!(storage.s3.secret_access_key, ["S3_SECRET_ACCESS_KEY"], "", "The secret of the access key.").live(),
     setting!(storage.s3.force_path_style, ["S3_FORCE_PATH_STYLE"], "false", "Whether the bucket stands in the path."),
+    setting!(storage.gcs.bucket, ["GCS_BUCKET"], "", "The bucket of objects in Google Cloud Storage."),
+    setting!(storage.gcs.prefix, ["GCS_PREFIX"], "", "What the names of all objects begin with."),
+    setting!(
+        storage.gcs.service_account_file,
+        ["GCS_SERVICE_ACCOUNT_FILE"],
+        "",
+        "The key of a service account, as JSON; else the identity of the workload."
+    ),
+    setting!(storage.gcs.endpoint, ["GCS_ENDPOINT"], "", "Where the store is; else Google."),
+    setting!(storage.azure.account, ["AZURE_BLOB_ACCOUNT"], "", "The storage account."),
+    setting!(storage.azure.container, ["AZURE_BLOB_CONTAINER"], "", "The container of objects in Azure Blob Storage."),
+    setting!(
+        storage.azure.access_key,
+        ["AZURE_BLOB_ACCESS_KEY"],
+        "",
+        "A key of the account; else the identity of the workload."
+    ),
+    setting!(storage.azure.prefix, ["AZURE_BLOB_PREFIX"], "", "What the names of all objects begin with."),
+    setting!(storage.azure.endpoint, ["AZURE_BLOB_ENDPOINT"], "", "Where the store is; else Azure."),
     // How long things are kept.
     setting!(retention.cleanup_interval, ["RETENTION_CLEANUP_INTERVAL"], "2m", "How often what is too old is removed.")
         .live(),

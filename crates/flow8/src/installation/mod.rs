@@ -5,6 +5,7 @@
 mod guide;
 mod keys;
 pub mod moving;
+mod objects;
 mod retention;
 mod world;
 
@@ -12,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::objects::BucketError;
 use engine::Engine;
 use engine::driver::Policies;
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
 use model::doc::DocKind;
 use model::ids::CompanyId;
-use modules::provider::{HttpClient, HttpOptions, LocalFiles};
+use modules::provider::{HttpClient, HttpOptions};
 use sdk::Registry;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
@@ -33,12 +35,6 @@ pub use keys::KeyFileError;
 use crate::config::{Config, SameSite};
 use crate::failpoint::Faults;
 use world::SystemWorld;
-
-/// The folder of large values, beside that of files.
-const VALUES: &str = "values";
-
-/// The folder of files that flows read and write.
-const FILES: &str = "files";
 
 /// Who the first administrator is where nobody says.
 const ADMIN: &str = "admin@localhost";
@@ -101,9 +97,16 @@ pub enum OpenError {
     /// Outgoing calls cannot be set up.
     #[error("egress: {0}")]
     Egress(String),
-    /// Something that is configured is not there yet.
-    #[error("{0}")]
-    NotYet(&'static str),
+    /// The bucket of objects cannot be used.
+    #[error("{section}: {error}; {way_out}")]
+    Bucket {
+        /// The section of its settings.
+        section: &'static str,
+        /// Why.
+        error: BucketError,
+        /// What to do about it.
+        way_out: &'static str,
+    },
 }
 
 impl Installation {
@@ -112,11 +115,6 @@ impl Installation {
     /// # Errors
     /// With what stands in the way, and what to do about it.
     pub async fn open(config: &Config, keep: Keep, faults: Faults) -> Result<Self, OpenError> {
-        if config.storage.s3.bucket.is_some() {
-            return Err(OpenError::NotYet(
-                "storage.s3: this build keeps objects in a local folder; leave S3_BUCKET unset",
-            ));
-        }
         let scratch = match keep {
             Keep::InMemory => {
                 Some(tempfile::tempdir().map_err(|source| folder_error(Path::new("a temporary folder"), source))?)
@@ -125,17 +123,21 @@ impl Installation {
         };
         let folder = scratch.as_ref().map_or(config.data_dir.as_path(), |scratch| scratch.path());
         // The lock of the store comes first: whatever else is in the folder belongs to its holder.
+        let mut mongo = None;
         let store: Arc<dyn Store> = match keep {
             Keep::InMemory => Arc::new(MemoryStore::default()),
             Keep::InFolder => match mongo_options(config) {
                 Some(options) => {
                     // The embedded store makes the folder; here, nobody else would.
                     std::fs::create_dir_all(folder).map_err(|source| folder_error(folder, source))?;
-                    Arc::new(MongoStore::open(&options).await?)
+                    let opened = MongoStore::open(&options).await?;
+                    mongo = Some((opened.files(), opened.values()));
+                    Arc::new(opened)
                 }
                 None => Arc::new(SqliteStore::open(&SqliteOptions::in_folder(folder))?),
             },
         };
+        let objects = objects::open(config, keep, folder, mongo).await?;
         let master = match config.master_key()? {
             Some(master) => master,
             // With a fresh key, nothing would open of what a store holds already.
@@ -144,19 +146,14 @@ impl Installation {
         };
         let (world, ring) = (Arc::new(SystemWorld::with_skew(faults.skew)), Arc::new(KeyRing::new(master)));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
-        let objects = if keep == Keep::InMemory { folder.join("objects") } else { config.objects_dir() };
-        let open = |name: &str| {
-            let at = objects.join(name);
-            LocalFiles::open(&at).map(Arc::new).map_err(|source| folder_error(&at, source))
-        };
         let engine = Engine::new(engine::Parts {
             store,
             modules: Registry::new(modules::all()),
             world,
             seal: ring,
             http: Arc::new(http_client(config)?),
-            files: open(FILES)?,
-            objects: open(VALUES)?,
+            files: objects.files,
+            objects: objects.values,
             settings: engine::Settings {
                 max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
                 env: config.expressions.variables.clone(),
@@ -244,9 +241,14 @@ async fn prepare(
 fn http_client(config: &Config) -> Result<HttpClient, OpenError> {
     let egress = &config.egress;
     let policy = egress.policy().map_err(|error| OpenError::Egress(error.to_string()))?;
-    let extra_ca = egress.ca_file.as_ref().map(|file| std::fs::read(file).map_err(|source| folder_error(file, source)));
-    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: extra_ca.transpose()? };
+    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? };
     HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))
+}
+
+/// Authorities to trust beyond those of the web, as PEM.
+fn egress_ca(config: &Config) -> Result<Option<Vec<u8>>, OpenError> {
+    let file = config.egress.ca_file.as_ref();
+    file.map(|file| std::fs::read(file).map_err(|source| folder_error(file, source))).transpose()
 }
 
 fn gateway_settings(config: &Config) -> gateway::Settings {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use archive::Objects;
 use engine::world::World as _;
 use model::time::Timestamp;
-use modules::provider::LocalFiles;
 use store::dump::Rows;
 use store::sqlite::{self, SqliteOptions, SqliteStore};
 use store::{Store, StoreError};
@@ -15,7 +14,7 @@ use store_mongo::{MongoOptions, MongoStore};
 use vault::MasterKey;
 
 use super::world::SystemWorld;
-use super::{FILES, OpenError, VALUES, folder_error, keys, mongo_options};
+use super::{Keep, OpenError, keys, mongo_options, objects};
 use crate::config::Config;
 
 /// All that the store holds. The embedded one may be in use: it is read beside whoever has it.
@@ -68,9 +67,13 @@ pub async fn is_vacant(config: &Config, over_unfinished: bool) -> Result<(), Sto
 /// The files and large values that are configured.
 ///
 /// # Errors
-/// Where their folders cannot be used.
-pub fn objects(config: &Config) -> Result<Objects, OpenError> {
-    objects_in(&config.objects_dir())
+/// Where they cannot be reached.
+pub async fn objects(config: &Config, over_unfinished: bool) -> Result<Objects, OpenError> {
+    let mongo = match mongo_options(config) {
+        Some(options) => Some(store_mongo::objects(&MongoOptions { over_unfinished, ..options }).await?),
+        None => None,
+    };
+    objects::open(config, Keep::InFolder, &config.data_dir, mongo).await
 }
 
 /// Files and large values in a folder.
@@ -78,11 +81,7 @@ pub fn objects(config: &Config) -> Result<Objects, OpenError> {
 /// # Errors
 /// Where it cannot be used.
 pub fn objects_in(folder: &Path) -> Result<Objects, OpenError> {
-    let open = |name: &str| {
-        let at = folder.join(name);
-        LocalFiles::open(&at).map(Arc::new).map_err(|source| folder_error(&at, source))
-    };
-    Ok(Objects { files: open(FILES)?, values: open(VALUES)? })
+    objects::in_folder(folder)
 }
 
 /// The master key: the one that is configured, else the one in the data folder. None is made.

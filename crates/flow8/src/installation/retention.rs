@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
-use engine::driver::{Policies, Policy};
+use engine::driver::{Cleared, Policies, Policy};
 use model::ids::CompanyId;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,8 +27,8 @@ pub(super) async fn keep_clean(engine: Arc<Engine>, company: CompanyId, policies
     loop {
         ticks.tick().await;
         match engine.clear_away(company, policies).await {
-            Ok(cleared) if cleared.plays + cleared.docs > 0 => {
-                tracing::info!(plays = cleared.plays, docs = cleared.docs, "cleared away what is not kept any longer");
+            Ok(Cleared { plays, docs, orphans }) if plays + docs + orphans > 0 => {
+                tracing::info!(plays, docs, orphans, "cleared away what is not kept any longer");
             }
             Ok(_) => {}
             Err(error) => {

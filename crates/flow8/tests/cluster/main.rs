@@ -67,6 +67,7 @@ fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
     faults.iter().for_each(|(fault, count)| println!("  {count:4} {fault}"));
 }
 
+#[expect(clippy::print_stdout, reason = "how long it took is told")]
 fn report(what: &str, mut resumed: Vec<Duration>) {
     resumed.sort_unstable();
     let (Some(middle), Some(last)) = (resumed.get(resumed.len() / 2), resumed.last()) else { return };

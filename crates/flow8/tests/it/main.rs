@@ -13,6 +13,7 @@ mod help;
 mod limits;
 mod modules;
 mod mongo;
+mod objects;
 mod peer;
 mod people;
 mod plays;

@@ -13,7 +13,7 @@ use crate::peer::Peer;
 use crate::server::{Client, PATIENCE, RUNTIME, Server, Start, json, part, until};
 
 /// So many hex digits that nobody would guess, the same for all replicas.
-fn digits(count: usize) -> String {
+pub(crate) fn digits(count: usize) -> String {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let digit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -29,7 +29,13 @@ pub(crate) fn database() -> Mongod {
 }
 
 fn replica(database: &Mongod, folder: &Path, name: &str) -> Server {
-    to_start(database, folder, name).serves()
+    replica_with(database, folder, name, &[])
+}
+
+/// A replica with more variables than it needs.
+pub(crate) fn replica_with(database: &Mongod, folder: &Path, name: &str, more: &[(&str, String)]) -> Server {
+    let start = to_start(database, folder, name);
+    more.iter().fold(start, |start, (name, value)| start.variable(name, value)).serves()
 }
 
 fn to_start(database: &Mongod, folder: &Path, name: &str) -> Start {

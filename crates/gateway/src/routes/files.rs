@@ -75,8 +75,8 @@ fn refused(error: StorageError) -> ApiError {
 
 async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<FileView>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
-    let files =
-        call.app.engine.files().list(call.company()?, &call.query.prefix, FILES_LISTED).await.map_err(refused)?;
+    let (storage, prefix) = (call.app.engine.files(), &call.query.prefix);
+    let files = storage.list(call.company()?, prefix, None, FILES_LISTED).await.map_err(refused)?;
     Ok(Reply::ok(paging.cut(files.into_iter().map(FileView::from).collect())))
 }
 

@@ -102,9 +102,16 @@ impl Storage for Files {
         Ok(size.map(|size| FileInfo { path: path.into(), size, modified: BEGIN }))
     }
 
-    async fn list(&self, company: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
+    async fn list(
+        &self,
+        company: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError> {
         let files = self.0.lock().expect("files");
-        let own = files.iter().filter(|((owner, path), _)| *owner == company && path.starts_with(prefix)).take(limit);
+        let is_asked = |path: &str| path.starts_with(prefix) && after.is_none_or(|after| path > after);
+        let own = files.iter().filter(|((owner, path), _)| *owner == company && is_asked(path)).take(limit);
         Ok(own
             .map(|((_, path), bytes)| FileInfo { path: path.clone(), size: bytes.len() as u64, modified: BEGIN })
             .collect())

@@ -56,7 +56,7 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
         return Err(beyond_limit(format!("limit: must be 1 to {FILES_LISTED}")).into());
     }
     let prefix = args.prefix.as_deref().map_or("", |prefix| prefix);
-    let found = ctx.storage.list(ctx.company, prefix, args.limit).await.map_err(file::failure)?;
+    let found = ctx.storage.list(ctx.company, prefix, None, args.limit).await.map_err(file::failure)?;
     let files = found.into_iter().map(|file| File { path: file.path, size: file.size, modified: file.modified });
     let files: Vec<File> = files.collect();
     Ok(Out { count: files.len(), files })

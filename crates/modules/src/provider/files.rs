@@ -83,9 +83,15 @@ impl Storage for LocalFiles {
         self.wait(company, move |company| company.head(&path)).await
     }
 
-    async fn list(&self, company: CompanyId, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
-        let prefix = prefix.to_owned();
-        self.wait(company, move |company| company.list(&prefix, limit)).await
+    async fn list(
+        &self,
+        company: CompanyId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FileInfo>, StorageError> {
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.wait(company, move |company| company.list(&prefix, after.as_deref(), limit)).await
     }
 }
 
@@ -180,13 +186,13 @@ impl Company<'_> {
         }
     }
 
-    fn list(&self, prefix: &str, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<FileInfo>, StorageError> {
         let files = match self.files() {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(path::told("the folder", error)),
         };
-        listing::list(files, prefix, limit).map_err(|error| path::told("the folder", error))
+        listing::list(files, prefix, after, limit).map_err(|error| path::told("the folder", error))
     }
 }
 

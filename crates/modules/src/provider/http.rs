@@ -250,7 +250,7 @@ fn told(error: reqwest::Error, peer: &str) -> Trouble {
     }
 }
 
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -11,8 +11,9 @@ use super::files;
 /// Names of one folder that are held at once, at least.
 const AT_ONCE: usize = 64;
 
-/// The files whose paths begin with `prefix`, by path; at most `limit`.
-pub(super) fn list(files: Dir, prefix: &str, limit: usize) -> io::Result<Vec<FileInfo>> {
+/// The files whose paths begin with `prefix` and come after `after`, by path; at most `limit`.
+pub(super) fn list(files: Dir, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<FileInfo>> {
+    let wanted = Wanted { prefix, after };
     let mut found = Vec::new();
     let mut open =
         vec![Folder { dir: files, path: String::new(), names: BTreeMap::new(), after: None, is_whole: false }];
@@ -21,7 +22,7 @@ pub(super) fn list(files: Dir, prefix: &str, limit: usize) -> io::Result<Vec<Fil
             break;
         }
         if folder.names.is_empty() && !folder.is_whole {
-            folder.fill(prefix, (limit - found.len()).max(AT_ONCE))?;
+            folder.fill(&wanted, (limit - found.len()).max(AT_ONCE))?;
         }
         let Some((name, is_folder)) = folder.names.pop_first() else {
             open.pop();
@@ -64,7 +65,7 @@ struct Folder {
 
 impl Folder {
     /// Takes up the first names behind the last one, at most `most`.
-    fn fill(&mut self, prefix: &str, most: usize) -> io::Result<()> {
+    fn fill(&mut self, wanted: &Wanted<'_>, most: usize) -> io::Result<()> {
         self.is_whole = true;
         for entry in self.dir.entries()? {
             let entry = entry?;
@@ -76,7 +77,8 @@ impl Folder {
             } else if !kind.is_file() {
                 continue;
             }
-            if self.after.as_ref().is_some_and(|after| name <= *after) || !self.may_hold(&name, kind.is_dir(), prefix) {
+            let is_taken = self.after.as_ref().is_some_and(|after| name <= *after);
+            if is_taken || !wanted.may_be_in(&format!("{}{name}", self.path), kind.is_dir()) {
                 continue;
             }
             self.names.insert(name, kind.is_dir());
@@ -87,9 +89,19 @@ impl Folder {
         }
         Ok(())
     }
+}
 
-    fn may_hold(&self, name: &str, is_folder: bool, prefix: &str) -> bool {
-        let path = format!("{}{name}", self.path);
-        path.starts_with(prefix) || (is_folder && prefix.starts_with(&path))
+/// Which files are asked for.
+struct Wanted<'a> {
+    prefix: &'a str,
+    after: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    /// Whether a file is one of them, or a folder, whose path ends with `/`, may hold one.
+    fn may_be_in(&self, path: &str, is_folder: bool) -> bool {
+        let leads_to = |to: &str| is_folder && to.starts_with(path);
+        (path.starts_with(self.prefix) || leads_to(self.prefix))
+            && self.after.is_none_or(|after| path > after || leads_to(after))
     }
 }

@@ -12,9 +12,11 @@ mod path;
 mod proxy;
 mod redirect;
 mod resolver;
+mod service;
 mod tls;
 
 pub use self::egress::{BadRule, EgressPolicy, Named, Refused};
 pub use self::files::LocalFiles;
 pub use self::http::{HttpClient, HttpOptions, HttpSetupError};
 pub use self::proxy::ProxyOptions;
+pub use self::service::service_client;

@@ -27,7 +27,11 @@ async fn write(files: &LocalFiles, paths: &[&str]) {
 }
 
 async fn paths(files: &LocalFiles, prefix: &str, limit: usize) -> Vec<String> {
-    let found = files.list(company(1), prefix, limit).await.expect("lists");
+    paths_after(files, prefix, None, limit).await
+}
+
+async fn paths_after(files: &LocalFiles, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+    let found = files.list(company(1), prefix, after, limit).await.expect("lists");
     found.into_iter().map(|file| file.path).collect()
 }
 
@@ -92,6 +96,19 @@ async fn files_are_listed_in_the_order_of_their_paths() {
     let many: Vec<String> = (0..200).map(|number| format!("many/{number:03}/file")).collect();
     write(&files, &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert_eq!(paths(&files, "many/", 150).await, many[..150]);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = paths_after(&files, "", after.as_deref(), 3).await;
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        paged.extend(page);
+    }
+    assert_eq!(paged, paths(&files, "", 999).await);
+    // What it comes after need not be there, nor be a path.
+    assert_eq!(paths_after(&files, "b", Some("b/10/x"), 9).await, ["b/2/x", "b0"]);
+    assert_eq!(paths_after(&files, "b/", Some("b/"), 1).await, ["b/1"]);
+    assert_eq!(paths_after(&files, "b/", Some("a"), 9).await, ["b/1", "b/10", "b/2/x"]);
+    assert_eq!(paths_after(&files, "b/", Some("b/2/x"), 9).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -100,7 +117,7 @@ async fn no_company_sees_the_files_of_another() {
     write(&files, &["a"]).await;
     let other = company(2);
     assert!(matches!(files.read(other, "a", MANY).await, Err(StorageError::NotFound(_))));
-    assert_eq!(files.list(other, "", 9).await, Ok(vec![]));
+    assert_eq!(files.list(other, "", None, 9).await, Ok(vec![]));
     assert_eq!(files.delete(other, "a").await, Ok(false));
     files.write(other, "a", "other".into()).await.expect("writes");
     assert_eq!(files.read(company(1), "a", MANY).await, Ok("a".into()));

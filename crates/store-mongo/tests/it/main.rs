@@ -2,6 +2,7 @@
 
 mod beginning;
 mod dumps;
+mod files;
 mod leases;
 mod races;
 mod signing_in;
