@@ -93,6 +93,17 @@ async fn what_it_is_not_is_said() {
     assert!(matches!(error, ArchiveError::WrongKey { archive, given: said } if archive == ours && said == given));
 }
 
+/// No memory is taken for it, and nothing is waited for.
+#[tokio::test]
+async fn a_frame_that_claims_too_much_is_refused_at_once() {
+    let archive = small().await;
+    let header = 16 + u32::from_le_bytes(archive[12..16].try_into().expect("four bytes")) as usize;
+    for length in [2 << 20, u32::MAX >> 1, u32::MAX, 15] {
+        let made_up = [&archive[..header], &u32::to_le_bytes(length)].concat();
+        assert!(matches!(check(&made_up), Err(ArchiveError::Altered(at)) if at == header as u64), "{length}");
+    }
+}
+
 /// Another file came to stand under the name between the two readings.
 #[tokio::test]
 async fn what_was_checked_and_nothing_else_is_restored() {

@@ -13,8 +13,11 @@ use store_suite::{all_rows, begin_and_break_off, fill, go_on_alike, go_through, 
 
 use crate::{Maker, runtime};
 
-/// How many histories move from each store to each.
-const MOVES: u32 = 6;
+/// How many histories move from each store to each, on this machine.
+const MOVES: u32 = 12;
+
+/// How many where one of them is behind a network.
+const MOVES_AFAR: u32 = 2;
 
 /// A trial for each pair of stores, and those of what did not finish.
 pub(crate) fn trials(stores: &[(&'static str, Maker)], server: &Mongod) -> Vec<Trial> {
@@ -22,7 +25,8 @@ pub(crate) fn trials(stores: &[(&'static str, Maker)], server: &Mongod) -> Vec<T
     for (from, make_from) in stores {
         for (to, make_to) in stores {
             let (make_from, make_to) = (make_from.clone(), make_to.clone());
-            trials.push(Trial::test(format!("moving::{from}_to_{to}"), move || moved(&make_from, &make_to)));
+            let moves = if [from, to].contains(&&"mongo") { MOVES_AFAR } else { MOVES };
+            trials.push(Trial::test(format!("moving::{from}_to_{to}"), move || moved(&make_from, &make_to, moves)));
         }
     }
     let unfinished = MongoOptions {
@@ -42,8 +46,9 @@ pub(crate) fn trials(stores: &[(&'static str, Maker)], server: &Mongod) -> Vec<T
     trials
 }
 
-fn moved(make_from: &Maker, make_to: &Maker) -> Result<(), Failed> {
-    let mut runner = TestRunner::new(Config { cases: MOVES, failure_persistence: None, ..Config::default() });
+fn moved(make_from: &Maker, make_to: &Maker, moves: u32) -> Result<(), Failed> {
+    let cases = std::option_env!("PROPTEST_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(moves);
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     runner
         .run(&(ops(), ops()), |(before, after)| {
             let runtime = runtime();
