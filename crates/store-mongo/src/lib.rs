@@ -243,6 +243,10 @@ impl Store for MongoStore {
         read(lease::claim(&self.db, plays, now).await)
     }
 
+    async fn take_turn(&self, chore: &str, lasts: Duration) -> Result<bool, StoreError> {
+        lock::take_turn(&self.db, chore, lasts).await
+    }
+
     async fn watch(&self) -> Option<mpsc::Receiver<Signal>> {
         Some(watch::follow(&self.db))
     }

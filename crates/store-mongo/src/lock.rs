@@ -44,6 +44,11 @@ pub(crate) async fn while_held<T>(
     outcome
 }
 
+/// Whether whoever asks is the one to do something; for so long, nobody else is. It need not be given back.
+pub(crate) async fn take_turn(db: &Database, chore: &str, lasts: Duration) -> Result<bool, StoreError> {
+    hold_for(db, &format!("turn/{chore}"), ObjectId::new(), true, lasts).await
+}
+
 fn id(name: &str) -> String {
     format!("lock/{name}")
 }
@@ -73,22 +78,27 @@ async fn keep(db: &Database, name: &str, holder: ObjectId) -> StoreError {
     }
 }
 
-/// Takes a lock that nobody holds any more, or goes on holding it. Says whether it is held.
 async fn hold(db: &Database, name: &str, holder: ObjectId, free: bool) -> Result<bool, StoreError> {
+    hold_for(db, &id(name), holder, free, LOCK).await
+}
+
+/// Takes a lock that nobody holds any more, or goes on holding it. Says whether it is held.
+async fn hold_for(db: &Database, id: &str, holder: ObjectId, free: bool, lasts: Duration) -> Result<bool, StoreError> {
     let locks = db.collection::<Document>(META);
-    let until = vec![doc! { "$set": { "until": { "$add": ["$$NOW", LOCK.as_millis() as i64] }, "holder": holder } }];
-    let own = doc! { "_id": id(name), "holder": holder };
+    let lasts = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
+    let until = vec![doc! { "$set": { "until": { "$add": ["$$NOW", lasts] }, "holder": holder } }];
+    let own = doc! { "_id": id, "holder": holder };
     let which = if free {
-        doc! { "_id": id(name), "$expr": { "$lte": ["$until", "$$NOW"] } }
+        doc! { "_id": id, "$expr": { "$lte": ["$until", "$$NOW"] } }
     } else {
-        own
+        own.clone()
     };
     let held = locks.update_one(which, until.clone()).await.map_err(|error| Fault::from(error).into_store())?;
     if held.matched_count == 1 || !free {
         return Ok(held.matched_count == 1);
     }
     // Nobody has ever held it, or it was given back; else somebody holds it.
-    match locks.update_one(doc! { "_id": id(name), "holder": holder }, until).upsert(true).await {
+    match locks.update_one(own, until).upsert(true).await {
         Ok(_) => Ok(true),
         Err(error) if Fault::is_duplicate(&error) => Ok(false),
         Err(error) => Err(Fault::from(error).into_store()),

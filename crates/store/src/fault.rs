@@ -93,6 +93,14 @@ impl<P: Plan> Store for Faulty<P> {
         self.inner.beat(replica).await
     }
 
+    async fn claim(&self, plays: Vec<PlayKey>, now: Timestamp) -> Result<Vec<PlayKey>, StoreError> {
+        self.inner.claim(plays, now).await
+    }
+
+    async fn take_turn(&self, chore: &str, lasts: Duration) -> Result<bool, StoreError> {
+        self.inner.take_turn(chore, lasts).await
+    }
+
     async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {
         self.inner.leave(replica).await
     }

@@ -26,6 +26,15 @@ pub(super) async fn keep_clean(engine: Arc<Engine>, company: CompanyId, policies
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        // Of several replicas, one does it for all.
+        match engine.store().take_turn("clear away", every / 2).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask whose turn it is to clear away what is not kept any longer");
+                continue;
+            }
+        }
         match engine.clear_away(company, policies).await {
             Ok(Cleared { plays, docs, orphans }) if plays + docs + orphans > 0 => {
                 tracing::info!(plays, docs, orphans, "cleared away what is not kept any longer");

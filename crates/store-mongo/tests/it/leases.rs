@@ -73,6 +73,22 @@ async fn an_open_transaction_of_a_dead_replica_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn of_many_who_ask_one_has_the_turn_until_it_is_over() {
+    let stage = Stage::new().await;
+    let stores = futures::future::join_all((0..4).map(|_| stage.store())).await;
+    let ask = async |lasts: Duration| {
+        let asked = stores.iter().map(|store| store.take_turn("chore", lasts));
+        let turns = futures::future::try_join_all(asked).await.expect("asks");
+        turns.into_iter().filter(|has_it| *has_it).count()
+    };
+    assert_eq!(ask(Duration::from_millis(500)).await, 1);
+    assert!(stores[0].take_turn("another chore", Duration::from_secs(60)).await.expect("asks"));
+    let next = async { while ask(Duration::from_secs(60)).await == 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), next).await.expect("it ends");
+    assert_eq!(ask(Duration::from_secs(60)).await, 0);
+}
+
+#[tokio::test]
 async fn a_due_play_is_claimed_by_one() {
     let stage = Stage::new().await;
     let (first, second) = (stage.store().await, stage.store().await);
