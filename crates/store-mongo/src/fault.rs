@@ -11,6 +11,12 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// Its code where another transaction wrote meanwhile.
 const WRITE_CONFLICT: i32 = 112;
 
+/// Its codes where it takes no writes any more.
+const GAVE_WAY: [i32; 5] = [91, 189, 10_107, 11_600, 11_602];
+
+/// How often something is asked that a server may go away from.
+const ASKED: u32 = 5;
+
 /// Its code where the disk is full.
 const OUT_OF_DISK: i32 = 14_031;
 
@@ -104,6 +110,26 @@ impl From<CodecError> for Fault {
 impl From<mongodb::bson::error::Error> for Fault {
     fn from(error: mongodb::bson::error::Error) -> Self {
         Self::Damaged(error.to_string())
+    }
+}
+
+/// Asks again where a server went away in the middle of it, or gave way to another. The driver does so
+/// itself for most of what it is asked, but not for what changes the schema.
+pub(crate) async fn again<T>(ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..ASKED {
+        match ask().await {
+            Err(error) if went_away(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    ask().await
+}
+
+fn went_away(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => true,
+        ErrorKind::Command(command) => GAVE_WAY.contains(&command.code),
+        _ => false,
     }
 }
 

@@ -13,7 +13,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::{Database, IndexModel};
 use store::StoreError;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, again};
 use crate::lock;
 use crate::schema::{Change, META, MIGRATIONS, Migration, VERSION};
 
@@ -161,13 +161,14 @@ async fn apply(db: &Database, version: u32, migration: &Migration) -> Result<(),
 
 async fn make(db: &Database, change: &Change) -> Result<(), StoreError> {
     let (collection, index) = match change {
-        Change::Collection(name) => match db.create_collection(*name).await {
+        Change::Collection(name) => match again(async || db.create_collection(*name).await).await {
             Err(error) if code_of(&error) != Some(NAMESPACE_EXISTS) => return Err(into_store(error)),
             _ => return Ok(()),
         },
         Change::Index(collection, index) => (*collection, index),
     };
-    match db.collection::<Document>(collection).create_index(index.clone()).await {
+    let collections = db.collection::<Document>(collection);
+    match again(async || collections.create_index(index.clone()).await).await {
         Ok(_) => Ok(()),
         Err(error) if code_of(&error).is_some_and(|code| INDEX_CONFLICTS.contains(&code)) => {
             let wanted = Shape::wanted(index);

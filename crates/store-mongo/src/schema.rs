@@ -7,6 +7,7 @@ use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 use store::StoreError;
 
+use crate::fault::{again, meaning};
 use crate::files::{FILES, VALUES as LARGE_VALUES};
 
 /// A play's header, and the fields it is found by: `c` company, `r` revision, `f` flow, `s` state,
@@ -144,7 +145,7 @@ fn files() -> Vec<Change> {
 
 /// Refuses a server on which several writes cannot happen together.
 pub(crate) async fn refuse_standalone(db: &Database) -> Result<(), StoreError> {
-    let hello = db.run_command(doc! { "hello": 1 }).await.map_err(|error| crate::fault::meaning(&error))?;
+    let hello = again(async || db.run_command(doc! { "hello": 1 }).await).await.map_err(|error| meaning(&error))?;
     if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
         return Err(StoreError::Failed(
             "this is a sharded MongoDB cluster, which flow8 does not support; use a replica set".into(),

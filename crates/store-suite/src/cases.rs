@@ -48,9 +48,9 @@ cases! {
     a_play_that_is_let_go_with_unread_messages_is_due
     a_queue_has_an_end
     a_revision_that_does_not_follow_is_refused
+    a_slot_that_came_free_meanwhile_wakes_the_queue
     a_store_is_given_out_as_it_was_at_one_instant
     a_store_that_holds_something_is_not_filled
-    a_slot_that_came_free_meanwhile_wakes_the_queue
     a_unique_key_finds_its_document_and_is_kept_unique
     adopted_plays_are_due_at_once
     an_ended_play_keeps_its_records_and_nothing_else
@@ -69,6 +69,7 @@ cases! {
     the_feed_has_all_records_in_the_order_of_commits
     values_are_kept_once
     what_is_awaited_is_found
+    whoever_loses_a_race_reads_who_won
 }
 
 async fn ok(store: &Arc<dyn Store>, batch: Batch) -> model::batch::Committed {
@@ -718,4 +719,22 @@ async fn forgetting_removes_ended_plays_alone(store: Arc<dyn Store>) {
     // The place of forgotten records is never given to others.
     admit(&store, play(COMPANY, 3), |_| {}).await;
     assert!(store.feed_end().await.expect("reads") > before);
+}
+
+async fn whoever_loses_a_race_reads_who_won(store: Arc<dyn Store>) {
+    for round in 0..20 {
+        let key = DocKey::new(COMPANY, DocKind::Kv, format!("race/{round}"));
+        let put =
+            |who: &str| Batch { docs: vec![DocWrite::put(key.clone(), Expect::Absent, &who)], ..Batch::default() };
+        let try_it = async |who: &'static str| {
+            let outcome = store.commit(put(who)).await;
+            // Right after the answer, whoever won and whoever lost read the same.
+            let read = store.doc(&key).await.expect("reads").expect("is there").read::<String>().expect("a text");
+            (who, outcome.is_ok(), read)
+        };
+        let (one, other) = tokio::join!(try_it("one"), try_it("other"));
+        let winner = if one.1 { one.0 } else { other.0 };
+        assert!(one.1 != other.1, "one of them wins");
+        assert_eq!((one.2.as_str(), other.2.as_str()), (winner, winner));
+    }
 }

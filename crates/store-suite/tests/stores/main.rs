@@ -1,5 +1,6 @@
 //! The suite against every store: memory, SQLite, and a real MongoDB.
 
+mod failing;
 mod moving;
 
 use std::sync::Arc;
@@ -86,6 +87,7 @@ fn main() {
         trials.push(Trial::test(format!("{name}::does_what_the_model_does"), move || compared(&make, cases)));
     }
     trials.extend(moving::trials(&stores, &server));
+    trials.push(failing::trial());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // `exit` runs no destructors.
     drop(server);
