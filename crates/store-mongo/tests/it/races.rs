@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::batch::{Batch, Event, Message, Wait, WaitKind};
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{EventId, Id, LayerId, MessageId};
 use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayState, Slot, SlotPlace};
@@ -13,7 +14,8 @@ use model::record::{MessageBody, Stop};
 use model::time::Timestamp;
 use model::value::Value;
 use store::{CommitError, Conflict, Store as _};
-use store_mongo::MongoStore;
+use store_mongo::{DATABASE, MongoOptions, MongoStore};
+use store_suite::set::ReplicaSet;
 
 use crate::stage::{COMPANY, FLOW, Stage, batch, commit, header, next, play, replica};
 
@@ -169,4 +171,44 @@ async fn an_event_and_who_waits_for_it_do_not_miss_each_other() {
         let is_delivered = !first.messages(running.key).await.expect("reads").is_empty();
         assert!(is_kept || is_delivered, "event {number} is known to nobody");
     }
+}
+
+#[tokio::test]
+async fn whoever_hears_of_a_conflict_reads_what_it_is_about_though_members_lag() {
+    let set = ReplicaSet::start().await;
+    let options = MongoOptions { uri: set.uri(), migrates: true, ..MongoOptions::default() };
+    let open = async || Arc::new(MongoStore::open(&options).await.expect("opens"));
+    let (winner, loser) = (open().await, open().await);
+    let key = DocKey::new(COMPANY, DocKind::Kv, "raced");
+    let put = |who: &str| Batch { docs: vec![DocWrite::put(key.clone(), Expect::Absent, &who)], ..Batch::default() };
+    let primary = set.primary().await;
+    let others = || set.members().iter().enumerate().filter(|(at, _)| *at != primary).map(|(_, member)| &member.server);
+    // The primary has what the winner commits, and nobody else yet: it is not durable.
+    others().for_each(|server| server.signal("STOP"));
+    let winning = tokio::spawn({
+        let (winner, batch) = (winner.clone(), put("winner"));
+        async move { winner.commit(batch).await }
+    });
+    let docs = is_written(&set, primary).await;
+    assert!(docs, "the primary has it");
+    let losing = tokio::spawn({
+        let (loser, batch, key) = (loser.clone(), put("loser"), key.clone());
+        async move { (loser.commit(batch).await.map(drop), loser.doc(&key).await) }
+    });
+    // It must not be told of a conflict before it can read about it. Where it is, it is told within this time.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    others().for_each(|server| server.signal("CONT"));
+    winning.await.expect("no panic").expect("wins");
+    let (outcome, read) = losing.await.expect("no panic");
+    assert!(matches!(outcome, Err(CommitError::Conflict(Conflict::Doc(_)))), "{outcome:?}");
+    let read = read.expect("reads").expect("what stood in the way is there");
+    assert_eq!(read.read::<String>().expect("a text"), "winner");
+}
+
+/// Whether the primary comes to have a document, durable or not.
+async fn is_written(set: &ReplicaSet, primary: usize) -> bool {
+    let admin = set.members()[primary].server.direct().await;
+    let docs = admin.client().database(DATABASE).collection::<mongodb::bson::Document>("docs");
+    let seen = async { while docs.find_one(mongodb::bson::doc! {}).await.expect("reads").is_none() {} };
+    tokio::time::timeout(Duration::from_secs(30), seen).await.is_ok()
 }
