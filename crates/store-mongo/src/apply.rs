@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::feed::Numbers;
 use crate::keys;
 use crate::rows::{self, Row, number};
-use crate::schema::{AUDIT, CHUNKS, DOCS, GATES, LIMITS, MESSAGES, PLAYS, QUEUED, SNAPSHOTS, VALUES, WAITS};
+use crate::schema::{AUDIT, CHUNKS, DOCS, GATES, LAST, LIMITS, MESSAGES, PLAYS, QUEUED, SNAPSHOTS, VALUES, WAITS};
 use crate::tx::{Ops, Tx};
 
 /// How the slot of one play of the batch moves.
@@ -265,7 +265,12 @@ fn write_play(
     }
     if let Some(chunk) = &write.chunk {
         committed.feed = numbers.feed();
-        ops.insert(CHUNKS, rows::chunk(committed.feed, key, chunk));
+        let mut row = rows::chunk(committed.feed, key, chunk);
+        if numbers.is_last() {
+            // Of all that become visible together, one is enough to tell of.
+            row.insert(LAST, true);
+        }
+        ops.insert(CHUNKS, row);
     }
     for (digest, bytes) in &write.values {
         let value = doc! { "$setOnInsert": { "b": keys::binary(bytes.to_vec()) } };

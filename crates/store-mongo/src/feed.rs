@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{ReturnDocument, WriteConcern};
 use tokio::time::Instant;
 
 use crate::fault::Fault;
@@ -44,6 +44,11 @@ impl Numbers {
         self.feed.next().unwrap_or(self.feed.end)
     }
 
+    /// Whether all places are filled.
+    pub(crate) fn is_last(&self) -> bool {
+        self.feed.is_empty()
+    }
+
     pub(crate) fn audit(&mut self) -> u64 {
         self.audit.next().unwrap_or(self.audit.end)
     }
@@ -57,6 +62,9 @@ impl Numbers {
         let after = db
             .collection::<Document>(COUNTERS)
             .find_one_and_update(doc! { "_id": COMMITS }, change)
+            // The commit that uses them waits for the disks of most members, and for all that was written
+            // before it. Were this write lost, that one would be, too.
+            .write_concern(WriteConcern::nodes(1))
             .upsert(true)
             .return_document(ReturnDocument::After)
             .await?

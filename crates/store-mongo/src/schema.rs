@@ -15,8 +15,11 @@ use crate::files::{FILES, VALUES as LARGE_VALUES};
 /// For `d`, `o` and `r` the fields are the truth, for all else the header `h`.
 pub(crate) const PLAYS: &str = "plays";
 /// Records in the order of their commits: `_id` is the place in the feed, `k` the play, `c` its
-/// company, `a` and `n` the first and how many, `b` the bytes. One with `v` holds nothing: its commit failed.
+/// company, `a` and `n` the first and how many, `b` the bytes; [`LAST`] where it is the last of its
+/// transaction. One with `v` holds nothing: its commit failed.
 pub(crate) const CHUNKS: &str = "chunks";
+/// The field of the last records that a transaction writes: other replicas are told of these.
+pub(crate) const LAST: &str = "l";
 /// The newest state of a play: `r` records in it, `b` the bytes.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 /// Large values of plays: `b` the bytes.

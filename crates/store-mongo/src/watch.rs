@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::fault::Fault;
 use crate::keys;
 use crate::rows::Row;
-use crate::schema::{CHUNKS, DOCS, MESSAGES, PLAYS};
+use crate::schema::{CHUNKS, DOCS, LAST, MESSAGES, PLAYS};
 
 /// Signals that may wait for whoever follows; then the stream waits, too.
 const QUEUE: usize = 1_024;
@@ -44,8 +44,10 @@ pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
 /// Passes on what happens until the stream breaks off, or nobody listens.
 async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fault> {
     let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
+    let last = format!("fullDocument.{LAST}");
     let wanted = doc! { "$match": { "$or": [
-        { "ns.coll": { "$in": [MESSAGES, CHUNKS] }, "operationType": "insert" },
+        { "ns.coll": MESSAGES, "operationType": "insert" },
+        { "ns.coll": CHUNKS, "operationType": "insert", last: true },
         { "ns.coll": DOCS, "documentKey._id": { "$regex": format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow) } },
         { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
     ]}};

@@ -27,8 +27,8 @@ const GROUP: usize = 128;
 /// Bytes of values and records in one transaction, about. A transaction of MongoDB is at its best below 16 MB.
 const GROUP_BYTES: usize = 4 << 20;
 
-/// Groups on their way at once.
-const WRITERS: usize = 4;
+/// Groups on their way at once. With more of them the groups are smaller, and the server does more for each play.
+const WRITERS: usize = 2;
 
 /// How often a transaction that met another is tried in all.
 const TRIES: u32 = 30;

@@ -448,7 +448,7 @@ async fn begin(
             let is_known = !matches!(&error, NotBorn::Refused(AdmitError::Store(_)));
             let _ = told.send(Err((error, birth)));
             // Where the store failed, the play may have been born all the same.
-            return if is_known { engine.plays.drop_out(key) } else { engine.wake(key, inbox) };
+            return if is_known { engine.drop_out(key) } else { engine.wake(key, inbox) };
         }
     };
     if running.state.is_ended() {

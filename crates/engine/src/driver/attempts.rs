@@ -38,8 +38,10 @@ impl Running {
                 other => self.after.push(other),
             }
         }
-        // What was not needed after all is for others.
-        self.permits.clear();
+        // What was not needed after all is for others; while something is worked out, it may yet be.
+        if self.in_hand.is_empty() {
+            self.permits.clear();
+        }
     }
 
     fn attempt(&mut self, step: StepId, attempt: u32, args: Payload, timeout: std::time::Duration) {
@@ -64,9 +66,10 @@ impl Running {
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
         let flight = async move {
+            // The first try has one from before its intent; what follows from facts may have to wait here.
             let _permit = match permit {
                 Some(permit) => Some(permit),
-                None => engine.effects.clone().acquire_owned().await.ok(),
+                None => engine.permits.wait().await,
             };
             let end = match engine.value_of(play, &args).await {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),

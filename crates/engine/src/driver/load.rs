@@ -30,11 +30,10 @@ async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
         },
         outcome => {
             // It is gone, has ended or is elsewhere, or it cannot be read; whoever wants something of it is told.
-            if let Err(error) = &outcome {
-                tracing::error!(play = %play.play, %error, "cannot load a play");
-                engine.parts.world.sleep(super::commit::LONGEST_PAUSE).await;
+            let is_unread = outcome.as_ref().err().map(ToString::to_string);
+            if is_unread.is_none() {
+                engine.drop_out(play);
             }
-            engine.plays.drop_out(play);
             while let Ok(note) = inbox.try_recv() {
                 if let Note::Command(_, _, reply) = note {
                     let told = match &outcome {
@@ -45,6 +44,10 @@ async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
                     };
                     let _ = reply.send(Err(told));
                 }
+            }
+            if let Some(error) = is_unread {
+                tracing::error!(play = %play.play, %error, "cannot load a play; trying again");
+                engine.take_up_again(play, inbox);
             }
         }
     }
@@ -63,11 +66,17 @@ impl Engine {
                 Err(_) => None,
             };
             if engine.is_draining() || owner.is_some_and(|owner| owner != engine.replica()) {
-                engine.plays.drop_out(play);
+                engine.drop_out(play);
             } else {
                 engine.wake(play, inbox);
             }
         });
+    }
+
+    /// Lets a play go, whatever it was told or waits for.
+    pub(super) fn drop_out(&self, play: PlayKey) {
+        self.plays.drop_out(play);
+        self.permits.forget(play);
     }
 
     /// Lets a play go that others may have wanted something of meanwhile.

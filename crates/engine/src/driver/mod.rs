@@ -17,6 +17,7 @@ mod kv;
 mod load;
 mod locks;
 mod orphans;
+mod permits;
 mod play;
 mod plays;
 mod report;
@@ -56,6 +57,7 @@ pub use retry::RetryError;
 use self::identity::Identity;
 use self::locks::Locks;
 use self::orphans::Orphans;
+use self::permits::Permits;
 use self::play::Note;
 use self::plays::Plays;
 use self::scheduler::Alarm;
@@ -115,7 +117,7 @@ pub struct Engine {
     pub(crate) ids: Ids,
     pub(crate) flows: Flows,
     plays: Plays,
-    effects: Arc<Semaphore>,
+    permits: Permits,
     blocking: Arc<Semaphore>,
     kv_locks: Locks<DocKey>,
     alarm: Alarm,
@@ -164,7 +166,7 @@ impl Engine {
             ids,
             flows: Flows::default(),
             plays: Plays::default(),
-            effects: Arc::new(Semaphore::new(max_effects)),
+            permits: Permits::new(max_effects),
             blocking: Arc::new(Semaphore::new(max_blocking)),
             kv_locks: Locks::default(),
             alarm: Alarm::default(),
@@ -193,6 +195,7 @@ impl Engine {
             // Started twice, it would beat twice, which does no harm.
             let _ = self.alive.set(alive);
         }
+        tokio::spawn(permits::run(self.clone()));
         tokio::spawn(scheduler::run(self.clone()));
         Ok(adopted)
     }
@@ -268,7 +271,7 @@ impl Engine {
 
     /// Attempts under way.
     pub fn attempts_under_way(&self) -> usize {
-        self.parts.settings.max_effects.saturating_sub(self.effects.available_permits())
+        self.parts.settings.max_effects.saturating_sub(self.permits.free())
     }
 
     /// Carries out a command on a play.

@@ -42,6 +42,8 @@ pub(super) enum Note {
     Command(Command, RequestInfo, oneshot::Sender<Result<(), EngineError>>),
     /// There are messages in the store.
     Mail,
+    /// Its turn has come to make an attempt.
+    Permit,
     /// Somebody wants to hear when it ends or comes to wait.
     Watch(oneshot::Sender<Report>),
 }
@@ -60,8 +62,6 @@ pub(super) enum Landed {
     Child(Box<super::children::Ready>),
     /// An event that came early.
     Event(MessageBody, DocWrite),
-    /// An attempt may be made.
-    Permit(StepId, OwnedSemaphorePermit),
     /// Nothing: it was broken off.
     Nothing,
     /// Nothing: others have the play by now.
@@ -121,7 +121,7 @@ pub(super) struct Running {
     /// outside, and nothing is lost with it.
     pub(super) errands: FuturesUnordered<Flight>,
     /// The steps that something is worked out for: what comes of it must come before they are decided on again.
-    in_hand: BTreeSet<StepId>,
+    pub(super) in_hand: BTreeSet<StepId>,
     /// Whether a commit failed of which it is not known whether it happened.
     pub(super) in_doubt: bool,
     pub(super) aborts: HashMap<StepId, AbortHandle>,
@@ -136,6 +136,8 @@ pub(super) struct Running {
     /// Whether a key/value is being read for a change.
     pub(super) kv_under_way: bool,
     pub(super) permits: Vec<OwnedSemaphorePermit>,
+    /// Steps that are set aside until there is one.
+    waiting_for_permit: Vec<StepId>,
     /// Its place under a concurrency limit, from the next commit on.
     pub(super) slot: Option<Slot>,
     /// A play that could not begin is not tried again before.
@@ -182,6 +184,7 @@ impl Running {
             kv_guard: None,
             kv_under_way: false,
             permits: Vec::new(),
+            waiting_for_permit: Vec::new(),
             out: None,
             watchers: Vec::new(),
             replies: Vec::new(),
@@ -208,6 +211,9 @@ impl Running {
                 if self.engine.plays.let_go(self.key(), &inbox) {
                     return;
                 }
+            }
+            if self.is_shelved() && self.engine.plays.let_go(self.key(), &inbox) {
+                return;
             }
             let timer = self.state.next_timer(&self.in_hand).map(|at| at.since(self.engine.now()));
             let world = self.engine.parts.world.clone();
@@ -298,24 +304,18 @@ impl Running {
     /// An attempt needs a permit before it is intended, so that an intent that is recorded is
     /// acted on. Where none is free, the step waits for one.
     fn may_attempt(&mut self, step: &StepId) -> bool {
-        if !matches!(self.plan.work(step).module.run, Run::Effect(_)) || !self.permits.is_empty() {
+        if !matches!(self.plan.work(step).module.run, Run::Effect(_)) {
             return true;
         }
-        let effects = self.engine.effects.clone();
-        if let Ok(permit) = effects.clone().try_acquire_owned() {
+        let intended = self.after.iter().filter(|effect| matches!(effect, Effect::Attempt { .. })).count();
+        if self.permits.len() > intended {
+            return true;
+        }
+        if let Some(permit) = self.engine.permits.ask(self.key()) {
             self.permits.push(permit);
             return true;
         }
-        let step = step.clone();
-        if !self.in_hand.insert(step.clone()) {
-            return false;
-        }
-        self.errands.push(Box::pin(async move {
-            match effects.acquire_owned().await {
-                Ok(permit) => Landed::Permit(step, permit),
-                Err(_) => Landed::Nothing,
-            }
-        }));
+        self.waiting_for_permit.push(step.clone());
         false
     }
 
@@ -513,11 +513,6 @@ impl Running {
                     self.pending.docs.push(taken);
                 }
             }
-            Landed::Permit(step, permit) => {
-                self.in_hand.remove(&step);
-                self.permits.push(permit);
-                self.state.put_back(step);
-            }
             Landed::Nothing => {}
             Landed::Lost => self.lost = true,
         }
@@ -526,6 +521,12 @@ impl Running {
     async fn heed(&mut self, note: Note) {
         match note {
             Note::Mail => self.read_mail().await,
+            Note::Permit => {
+                // Where nothing needs it any more, it is for others.
+                let given = self.engine.permits.given(self.key());
+                self.permits.extend(given.filter(|_| !self.waiting_for_permit.is_empty()));
+                self.waiting_for_permit.drain(..).rev().for_each(|step| self.state.put_back(step));
+            }
             Note::Watch(watcher) => self.watchers.push(watcher),
             Note::Command(command, request, reply) => match self.obey(command, &request) {
                 Ok(()) => self.replies.push(reply),
@@ -573,6 +574,22 @@ impl Running {
             || !self.inputs.is_empty()
             || self.is_winding()
             || self.state.must_take_over()
+            || !self.waiting_for_permit.is_empty()
+    }
+
+    /// Whether it waits for nothing but a permit, and nobody here waits for it. Then it need not be in
+    /// memory, where there are many: whoever gives permits brings it back.
+    fn is_shelved(&self) -> bool {
+        !self.waiting_for_permit.is_empty()
+            && self.engine.plays.len() > self.engine.parts.settings.max_active / 2
+            && self.header.owner.is_some()
+            && self.watchers.is_empty()
+            && self.after.is_empty()
+            && self.flights.is_empty()
+            && self.errands.is_empty()
+            && self.inputs.is_empty()
+            && self.pending.is_empty()
+            && self.state.next_timer(&self.in_hand).is_none()
     }
 
     /// Whether nothing is under way, so that the play can be let go.
@@ -613,6 +630,7 @@ impl Running {
         self.inputs.clear();
         self.errands.clear();
         self.in_hand.clear();
+        self.waiting_for_permit.clear();
         self.rounds.clear();
         self.kv_guard = None;
         self.kv_under_way = false;

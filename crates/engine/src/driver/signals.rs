@@ -20,7 +20,9 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Receiver<Signal>) {
         };
         match signal {
             None => return,
-            Some(Signal::Mail(play)) if engine.plays.has(play) => engine.note(play, Note::Mail),
+            Some(Signal::Mail(play)) if engine.plays.has(play) || engine.permits.awaited_by(play) => {
+                engine.note(play, Note::Mail);
+            }
             // Whoever has it is told the same; if nobody has it, it is due.
             Some(Signal::Mail(_)) => {}
             Some(Signal::Due(at)) => engine.alarm.set(at),
