@@ -17,6 +17,7 @@ mod kv;
 mod load;
 mod locks;
 mod orphans;
+mod parking;
 mod permits;
 mod play;
 mod plays;

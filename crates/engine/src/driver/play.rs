@@ -18,7 +18,7 @@ use model::failure::{Failure, code};
 use model::ids::{MessageId, PlayId};
 use model::limits::{BATCH_BYTES, BATCH_RECORDS, FACT_ROUNDS, STEPS_PER_TURN};
 use model::payload::Payload;
-use model::play::{PlayHeader, PlayKey, Slot, SlotPlace};
+use model::play::{PlayHeader, PlayKey, Slot};
 use model::record::{Entry, MessageBody, Record, StepId, WaitOn};
 use model::time::Timestamp;
 use model::value::Value;
@@ -34,7 +34,7 @@ use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refu
 use crate::failpoint::FailPoint;
 use crate::pack::{PackError, Packed, Packer};
 use crate::plan::Plan;
-use crate::state::{At, Phase, PlayState};
+use crate::state::{At, PlayState};
 
 /// What a play in memory is told.
 pub(super) enum Note {
@@ -128,7 +128,7 @@ pub(super) struct Running {
     /// Attempts that landed since the last commit.
     pub(super) landed: Vec<(StepId, Ran)>,
     /// How often each step has asked for facts.
-    rounds: HashMap<StepId, u32>,
+    pub(super) rounds: HashMap<StepId, u32>,
     /// What the store knows it to wait for.
     pub(super) waits: BTreeMap<StepId, (WaitKind, String)>,
     /// Held from the reading of a key/value to the commit of its change.
@@ -137,7 +137,7 @@ pub(super) struct Running {
     pub(super) kv_under_way: bool,
     pub(super) permits: Vec<OwnedSemaphorePermit>,
     /// Steps that are set aside until there is one.
-    waiting_for_permit: Vec<StepId>,
+    pub(super) waiting_for_permit: Vec<StepId>,
     /// Its place under a concurrency limit, from the next commit on.
     pub(super) slot: Option<Slot>,
     /// A play that could not begin is not tried again before.
@@ -150,11 +150,11 @@ pub(super) struct Running {
     /// Commands that were decided and are answered by the commit.
     pub(super) replies: Vec<oneshot::Sender<Result<(), EngineError>>>,
     /// Whether others have it by now.
-    lost: bool,
+    pub(super) lost: bool,
     /// What could not be written down.
     pub(super) broken: Option<PackError>,
     /// Whether nothing has changed since the last step towards the end.
-    wound: bool,
+    pub(super) wound: bool,
 }
 
 impl Running {
@@ -297,7 +297,7 @@ impl Running {
     }
 
     /// Whether a step towards the end can be taken.
-    fn is_winding(&self) -> bool {
+    pub(super) fn is_winding(&self) -> bool {
         !self.wound && !self.state.is_ended() && (self.state.stopping.is_some() || self.state.is_through())
     }
 
@@ -564,63 +564,6 @@ impl Running {
             // Whoever waited may have gone away.
             let _ = watcher.send(Report { header: self.header.clone(), out: out.clone(), replayed: false });
         }
-    }
-
-    /// Whether something is under way beyond what the records say.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.flights.is_empty()
-            || !self.errands.is_empty()
-            || !self.after.is_empty()
-            || !self.inputs.is_empty()
-            || self.is_winding()
-            || self.state.must_take_over()
-            || !self.waiting_for_permit.is_empty()
-    }
-
-    /// Whether it waits for nothing but a permit, and nobody here waits for it. Then it need not be in
-    /// memory, where there are many: whoever gives permits brings it back.
-    fn is_shelved(&self) -> bool {
-        !self.waiting_for_permit.is_empty()
-            && self.engine.plays.len() > self.engine.parts.settings.max_active / 2
-            && self.header.owner.is_some()
-            && self.watchers.is_empty()
-            && self.after.is_empty()
-            && self.flights.is_empty()
-            && self.errands.is_empty()
-            && self.inputs.is_empty()
-            && self.pending.is_empty()
-            && self.state.next_timer(&self.in_hand).is_none()
-    }
-
-    /// Whether nothing is under way, so that the play can be let go.
-    pub(super) fn can_park(&self) -> bool {
-        let is_idle = !self.is_busy() && !self.state.has_steps();
-        is_idle || (self.engine.is_draining() && self.flights.is_empty() && self.after.is_empty())
-    }
-
-    /// Whether the store knows that the play was let go.
-    fn is_parked(&self) -> bool {
-        self.can_park() && self.header.owner.is_none() && self.pending.is_empty()
-    }
-
-    /// Whether the header must be written for the play to be let go.
-    fn must_move_out(&self) -> bool {
-        !self.state.is_ended() && self.can_park() && (self.header.owner.is_some() || self.header.due != self.next_due())
-    }
-
-    /// When somebody must look at the play next, once it is let go.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        if self.state.phase == Phase::Deferred {
-            return match self.slot.as_ref().map(|slot| slot.place) {
-                // Whoever leaves the limit wakes the first in the queue.
-                Some(SlotPlace::Queued) => None,
-                _ => Some(self.not_before.or(self.header.start_at).unwrap_or(self.header.created_at)),
-            };
-        }
-        if self.engine.is_draining() && (self.state.has_steps() || self.is_busy()) {
-            return Some(Timestamp::MIN);
-        }
-        self.state.next_timer(&BTreeSet::new())
     }
 
     /// Forgets what was worked out and decided since the last commit.
