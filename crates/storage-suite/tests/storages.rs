@@ -37,7 +37,7 @@ fn gridfs(server: &Mongod) -> Maker {
     let (uri, made) = (server.uri(), AtomicU32::new(0));
     Arc::new(move |runtime| {
         let database = Some(format!("storage{}", made.fetch_add(1, Ordering::Relaxed)));
-        let options = MongoOptions { uri: uri.clone(), database, ..MongoOptions::default() };
+        let options = MongoOptions { uri: uri.clone(), database, migrates: true, ..MongoOptions::default() };
         (Arc::new(runtime.block_on(MongoStore::open(&options)).expect("opens").files()), None)
     })
 }
