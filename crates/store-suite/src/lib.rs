@@ -15,3 +15,4 @@ mod things;
 pub use cases::{CASES, Case, Running};
 pub use compare::{Op, compare, go_on_alike, go_through, ops};
 pub use filling::{all_rows, begin_and_break_off, fill};
+pub use things::header;

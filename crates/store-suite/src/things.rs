@@ -42,7 +42,7 @@ pub(crate) fn limit_key(number: u8) -> LimitKey {
 }
 
 /// The first header of a play: running, in memory somewhere.
-pub(crate) fn header(key: PlayKey) -> PlayHeader {
+pub fn header(key: PlayKey) -> PlayHeader {
     PlayHeader {
         key,
         revision: 1,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, StoreError};
 use tokio::sync::oneshot;
 
+use super::asked::{FIRST_LOOK, LONGEST_LOOK};
 use super::commit::{NotCommitted, encode_records, is_object};
 use super::facts::ReadError;
 use super::play::{Note, Running};
@@ -93,12 +94,6 @@ pub enum AdmitError {
     #[error("{0}")]
     Internal(String),
 }
-
-/// How soon a play that is elsewhere is looked at for the first time.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-
-/// How long it takes at most until it is looked at again.
-const LONGEST_LOOK: Duration = Duration::from_millis(200);
 
 /// What is remembered of an idempotency key.
 #[derive(Serialize, Deserialize)]

@@ -21,11 +21,11 @@ use crate::decide::Refusal;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How soon it is looked for the first time.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+/// How soon a play that is elsewhere is looked at for the first time.
+pub(super) const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-/// How long it takes at most until it is looked for again.
-const LONGEST_LOOK: Duration = Duration::from_millis(200);
+/// How long it takes at most until it is looked at again.
+pub(super) const LONGEST_LOOK: Duration = Duration::from_millis(200);
 
 /// What became of it.
 #[derive(Debug, Serialize, Deserialize)]

@@ -66,7 +66,7 @@ impl Running {
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
         let flight = async move {
-            // The first try has one from before its intent; what follows from facts may have to wait here.
+            // The first try of a step has one from before its intent; a later one, whose time has come, may have none.
             let _permit = match permit {
                 Some(permit) => Some(permit),
                 None => engine.permits.wait().await,

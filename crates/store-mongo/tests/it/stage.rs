@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::actor::Actor;
 use model::batch::{Batch, Chunk, PlayWrite};
-use model::flow::Slug;
 use model::ids::{CompanyId, FlowId, Id, PlayId, ReplicaId};
-use model::payload::Digest;
-use model::play::{FlowAt, PlayHeader, PlayKey, PlayState, Trigger};
-use model::time::Timestamp;
+use model::play::{PlayHeader, PlayKey};
 use store::{CommitError, Store as _};
 use store_mongo::{MongoOptions, MongoStore};
 use store_suite::mongod::Mongod;
@@ -56,35 +52,7 @@ pub(crate) fn play(number: u64) -> PlayKey {
 
 /// The first header of a play that a replica has.
 pub(crate) fn header(key: PlayKey, owner: Option<ReplicaId>) -> PlayHeader {
-    PlayHeader {
-        key,
-        revision: 1,
-        records: 1,
-        flow: FlowAt {
-            id: FLOW,
-            permanent_id: Slug::from_name("one"),
-            name: "One".into(),
-            version: 1,
-            definition: Digest::of(b"one"),
-            published_by: None,
-        },
-        state: PlayState::Run,
-        trigger: Trigger::Run,
-        actor: Actor::system(),
-        labels: Default::default(),
-        created_at: Timestamp(5),
-        start_at: None,
-        started_at: None,
-        ended_at: None,
-        due: None,
-        owner,
-        slot: None,
-        parent: None,
-        retry_of: None,
-        error: None,
-        failed_ref: None,
-        compensation: None,
-    }
+    PlayHeader { owner, ..store_suite::header(key) }
 }
 
 /// The header that follows.
