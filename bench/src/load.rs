@@ -15,10 +15,10 @@ use crate::Outcome;
 /// How long an answer may take at most, beyond the time of the load.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The bytes of a request.
-pub(crate) fn request(method: &str, path: &str, token: &str, body: &[u8]) -> Vec<u8> {
+/// The bytes of a request, with one more header.
+pub(crate) fn request(method: &str, path: &str, header: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\n{header}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
@@ -110,13 +110,21 @@ impl Load<'_> {
     }
 }
 
-/// Sends one request; gives the answer's status and body.
-pub(crate) fn call(address: SocketAddr, request: &[u8]) -> Outcome<(u16, Vec<u8>)> {
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Sends one request.
+pub(crate) fn call(address: SocketAddr, request: &[u8]) -> Outcome<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let work = async {
         let mut connection = Connection::open(address).await?;
         let status = connection.exchange(request).await?;
-        Ok((status, connection.body().to_vec()))
+        let head = String::from_utf8_lossy(&connection.answer[..connection.body]).into_owned();
+        Ok(Answer { status, head, body: connection.body().to_vec() })
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await.map_err(|_| "there was no answer")? })
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "it measures time; nothing here is replayed")]
 
 mod bare;
+mod company;
 mod load;
 mod machine;
 mod peer;

@@ -31,13 +31,21 @@ pub(crate) fn run() -> Outcome<()> {
             // Without it, an answer would wait for more to send.
             let _ = stream.set_nodelay(true);
         });
-        axum::serve(listener, Router::new().route("/write", post(write))).await?;
+        axum::serve(listener, Router::new().route("/write", post(write)).route("/slow", post(slow))).await?;
         Ok(())
     })
 }
 
 async fn write(_: Bytes) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], r#"{"id":"42","stored":true}"#)
+}
+
+/// How long a slow answer takes.
+const SLOW: Duration = Duration::from_secs(10);
+
+async fn slow(body: Bytes) -> impl IntoResponse {
+    tokio::time::sleep(SLOW).await;
+    write(body).await
 }
 
 /// Requests a second of a bare client over so many connections, each kept.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::Outcome;
+use crate::company::Company;
 use crate::load::{call, request};
 use crate::process::Process;
 
@@ -25,7 +26,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// From the start of the process to the first good answer of `/health/ready`.
     pub(crate) ready_after: Duration,
-    token: String,
+    /// The first company, in the hands of whoever may read the data folder.
+    pub(crate) home: Company,
     data: PathBuf,
 }
 
@@ -72,44 +74,11 @@ impl Server {
         let place: Value = serde_json::from_slice(&fs::read(data.join("server.json"))?)?;
         let text = |key: &str| place[key].as_str().unwrap_or_default().to_owned();
         let address: SocketAddr = text("url").trim_start_matches("http://").parse()?;
-        while call(address, &request("GET", "/health/ready", "", b""))?.0 != 200 {
+        while call(address, &request("GET", "/health/ready", "accept: */*", b""))?.status != 200 {
             std::thread::sleep(LOOK);
         }
-        Ok(Self { process, address, ready_after: begun.elapsed(), token: text("token"), data })
-    }
-
-    /// Publishes a flow of these flowlets; gives its id.
-    pub(crate) fn publish(&self, name: &str, layers: &Value) -> Outcome<String> {
-        let flow = serde_json::json!({ "name": name, "permanentId": name, "enabled": true, "layers": layers });
-        let answer = self.ask("POST", "/api/flows", &flow)?;
-        if answer["published"] != true {
-            return Err(format!("the flow {name} was not published: {answer}").into());
-        }
-        Ok(answer["id"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// The request that runs a flow.
-    pub(crate) fn run_request(&self, flow: &str, waits: bool, args: &Value) -> Vec<u8> {
-        let path = format!("/api/flows/{flow}/run{}", if waits { "?wait=30" } else { "" });
-        request(
-            "POST",
-            &path,
-            &self.token,
-            &serde_json::to_vec(&serde_json::json!({ "args": args })).unwrap_or_default(),
-        )
-    }
-
-    /// A request without a body.
-    pub(crate) fn request(&self, method: &str, path: &str) -> Vec<u8> {
-        request(method, path, &self.token, b"")
-    }
-
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Outcome<Value> {
-        let (status, answer) = call(self.address, &request(method, path, &self.token, body.to_string().as_bytes()))?;
-        if !(200..300).contains(&status) {
-            return Err(format!("{method} {path}: {status}: {}", String::from_utf8_lossy(&answer)).into());
-        }
-        Ok(serde_json::from_slice(&answer)?)
+        let home = Company::of(address, &text("token"));
+        Ok(Self { process, address, ready_after: begun.elapsed(), home, data })
     }
 
     /// Plays that have not ended, as the store itself says.

@@ -19,8 +19,8 @@ const SHORTLY: f64 = 1.0;
 
 pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let server = stage.server("background")?;
-    let flow = server.publish("five-steps", &priced(5))?;
-    let request = server.run_request(&flow, false, &order());
+    let flow = server.home.publish("five-steps", &priced(5))?;
+    let request = server.home.run_request(&flow, false, &order());
     let (mut accepted, mut completed, mut left, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut count = 0;
     for _ in 0..stage.rounds {

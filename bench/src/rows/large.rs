@@ -40,8 +40,8 @@ pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let server = stage.server("large")?;
     let first = var("first", 0, &json!({ "rows": "{{ $prev.args.rows }}", "seen": true }));
     let next = json!({ "rows": "{{ $prev.first.value.rows }}", "count": "{{ len $prev.first.value.rows }}" });
-    let flow = server.publish("large", &json!([first, var("next", 1, &next)]))?;
-    let request = server.run_request(&flow, true, &json!({ "rows": document() }));
+    let flow = server.home.publish("large", &json!([first, var("next", 1, &next)]))?;
+    let request = server.home.run_request(&flow, true, &json!({ "rows": document() }));
     let (mut rates, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..stage.rounds {
         let load = Load {

@@ -38,7 +38,7 @@ fn items(count: usize) -> Value {
 
 /// Milliseconds of a play of so many items, in the middle, and of processor time.
 fn time(server: &Server, flow: &str, count: usize, plays: u64) -> Outcome<(f64, f64)> {
-    let request = server.run_request(flow, true, &items(count));
+    let request = server.home.run_request(flow, true, &items(count));
     let (address, expects) = (server.address, r#""state":"DONE""#);
     let load = |until| Load { address, connections: 1, request: &request, expects, until }.run();
     load(Until::Answers(plays / 10 + 1))?;
@@ -49,7 +49,7 @@ fn time(server: &Server, flow: &str, count: usize, plays: u64) -> Outcome<(f64, 
 
 pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let server = stage.server("loop")?;
-    let flow = server.publish("loop", &layers())?;
+    let flow = server.home.publish("loop", &layers())?;
     let (thousand, cpu) = time(&server, &flow, 1_000, PLAYS)?;
     let (ten_thousand, cpu_of_ten) = time(&server, &flow, 10_000, PLAYS / 10)?;
     server.stop()?;
@@ -89,8 +89,8 @@ fn counted(stage: &Stage, count: usize) -> Outcome<f64> {
     command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
     command.arg(format!("--log-file={}", log.display())).arg(&stage.flow8);
     let server = Server::start_by(command, &folder)?;
-    let flow = server.publish("loop", &layers())?;
-    let request = server.run_request(&flow, true, &items(count));
+    let flow = server.home.publish("loop", &layers())?;
+    let request = server.home.run_request(&flow, true, &items(count));
     let (address, expects, until) = (server.address, r#""state":"DONE""#, Until::Answers(COUNTED));
     Load { address, connections: 1, request: &request, expects, until }.run()?;
     server.stop()?;

@@ -33,7 +33,7 @@ pub(crate) struct Stage {
 type Row = fn(&Stage) -> Outcome<Vec<Line>>;
 
 /// Every row, by the name that `--only` takes.
-pub(crate) const ROWS: [(&str, Row); 12] = [
+pub(crate) const ROWS: [(&str, Row); 13] = [
     ("pure", pure::busy),
     ("single", pure::single),
     ("background", background::row),
@@ -45,6 +45,7 @@ pub(crate) const ROWS: [(&str, Row); 12] = [
     ("mongo", mongo::pure::row),
     ("replicas", mongo::replicas::row),
     ("crowd", mongo::crowd::row),
+    ("tenants", mongo::tenants::row),
     ("history", mongo::history::row),
 ];
 

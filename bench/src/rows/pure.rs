@@ -47,8 +47,8 @@ struct Compared {
 
 fn compare(stage: &Stage, name: &str, connections: usize) -> Outcome<Compared> {
     let server = stage.server(name)?;
-    let flow = server.publish("three-steps", &priced(3))?;
-    let run = server.run_request(&flow, true, &order());
+    let flow = server.home.publish("three-steps", &priced(3))?;
+    let run = server.home.run_request(&flow, true, &order());
     let mut flow8 = Side { address: server.address, request: run, rounds: Vec::new() };
     flow8.load(connections, WARM_UP)?;
     let (bare_process, address) = bare(stage, name, &server)?;

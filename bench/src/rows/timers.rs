@@ -34,7 +34,7 @@ const DONE: f64 = 30.0;
 
 /// Starts plays that wait until an instant.
 fn wait_for(server: &Server, flow: &str, until: Timestamp, count: u64) -> Outcome<Duration> {
-    let request = server.run_request(flow, false, &json!({ "until": until.to_string() }));
+    let request = server.home.run_request(flow, false, &json!({ "until": until.to_string() }));
     let load = Load {
         address: server.address,
         connections: 32,
@@ -51,7 +51,7 @@ pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
         { "ref": "wait", "appId": "delay", "index": 0, "args": { "until": "{{ $prev.args.until }}" } },
         var("after", 1, &json!({ "done": true })),
     ]);
-    let flow = server.publish("timers", &layers)?;
+    let flow = server.home.publish("timers", &layers)?;
     let sample = wait_for(&server, &flow, Timestamp::now() + Duration::from_secs(5), SAMPLE)?;
     let needed = sample.mul_f64((PLAYS / SAMPLE) as f64 * SLACK) + PAUSE;
     let due = Instant::now() + needed;

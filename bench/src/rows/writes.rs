@@ -25,8 +25,8 @@ pub(super) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
         let args = json!({ "method": "POST", "url": url, "body": body });
         json!({ "ref": format!("write{at}"), "appId": "curl", "index": at, "args": args })
     };
-    let flow = server.publish("ten-writes", &(0..STEPS).map(step).collect())?;
-    let request = server.run_request(&flow, true, &json!({}));
+    let flow = server.home.publish("ten-writes", &(0..STEPS).map(step).collect())?;
+    let request = server.home.run_request(&flow, true, &json!({}));
     let (mut rates, mut bare, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..stage.rounds {
         bare.push(peer::rate(address, AT_ONCE, stage.seconds)?);

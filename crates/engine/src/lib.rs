@@ -4,6 +4,7 @@
 //! driver commits the records and then performs the effects. Recovery is the same fold of the
 //! same records; there is no second code path.
 
+pub mod companies;
 pub mod decide;
 pub mod driver;
 pub mod failpoint;

@@ -186,6 +186,7 @@ pub fn unpack_sealed(seal: &dyn Seal, play: PlayKey, sealed: &Sealed) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use model::doc::Doc;
     use model::ids::{CompanyId, Id, PlayId};
 
     use super::*;
@@ -200,6 +201,14 @@ mod tests {
 
         fn open(&self, _: Binding<'_>, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
             Ok(sealed.0.iter().map(|byte| !byte).collect())
+        }
+
+        fn knows(&self, _: CompanyId) -> bool {
+            true
+        }
+
+        fn learn(&self, _: &Doc) -> Result<(), SealError> {
+            Ok(())
         }
     }
 

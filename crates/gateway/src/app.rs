@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::Engine;
 use model::ids::CompanyId;
-use vault::TokenHash;
+use vault::{KeyRing, TokenHash};
 
 use crate::metrics::Metrics;
 use crate::people::{Known, Lockout};
@@ -49,9 +49,12 @@ impl Default for Settings {
 pub struct Parts {
     /// What runs plays.
     pub engine: Arc<Engine>,
+    /// The data keys of all companies.
+    pub ring: Arc<KeyRing>,
     /// How requests are taken.
     pub settings: Settings,
-    /// The company that the command line on the machine itself acts in.
+    /// The first company: the command line on the machine itself acts in it, and its administrators
+    /// look after the installation.
     pub company: CompanyId,
     /// The token of that command line; none where there is none.
     pub cli_token: Option<TokenHash>,
@@ -64,6 +67,7 @@ pub struct App(Arc<Inner>);
 /// See [`App`].
 pub struct Inner {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) ring: Arc<KeyRing>,
     pub(crate) settings: Settings,
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
@@ -88,7 +92,7 @@ const TRIALS: usize = 2;
 impl App {
     /// What requests may use.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, settings, company, cli_token } = parts;
+        let Parts { engine, ring, settings, company, cli_token } = parts;
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
@@ -98,6 +102,7 @@ impl App {
             trials: tokio::sync::Semaphore::new(TRIALS),
             ready: AtomicBool::new(false),
             engine,
+            ring,
             settings,
             company,
             cli_token,

@@ -1,5 +1,6 @@
 //! [`ApiError`]: how the API says no. One shape, a stable code, a message for people.
 
+use engine::companies::KeysError;
 use engine::decide::Refusal;
 use engine::driver::{AdmitError, EngineError, ReadError, RetryError};
 use engine::flows::{EditError, FlowError};
@@ -101,6 +102,15 @@ impl From<CommitError> for ApiError {
 impl From<DocError> for ApiError {
     fn from(error: DocError) -> Self {
         Self::internal(error.to_string())
+    }
+}
+
+impl From<KeysError> for ApiError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => error.into(),
+            KeysError::Key(error) => Self::internal(error.to_string()),
+        }
     }
 }
 

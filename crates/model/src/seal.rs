@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::doc::Doc;
 use crate::ids::{CompanyId, Id};
 
 /// Encrypted bytes, with all that is needed to open them but the key.
@@ -76,6 +77,9 @@ pub enum SealError {
     /// The bytes were altered, or belong to something else.
     #[error("sealed data was altered or belongs to something else")]
     Altered,
+    /// A stored key cannot be used.
+    #[error("{0}")]
+    UnusableKey(String),
 }
 
 /// Seals and opens secrets.
@@ -91,4 +95,13 @@ pub trait Seal: Send + Sync {
     /// # Errors
     /// Where the key is unknown, or the bytes or the binding are not those that were sealed.
     fn open(&self, binding: Binding<'_>, sealed: &Sealed) -> Result<Vec<u8>, SealError>;
+
+    /// Whether the key of a company is at hand.
+    fn knows(&self, company: CompanyId) -> bool;
+
+    /// Takes a stored key to hand.
+    ///
+    /// # Errors
+    /// Where it cannot be used.
+    fn learn(&self, key: &Doc) -> Result<(), SealError>;
 }

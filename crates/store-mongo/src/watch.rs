@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a play's key, at the front of a message's.
 const PLAY: usize = 2 * size_of::<Id>();
 
+/// What says who may do what.
+const ACCESS: [DocKind; 3] = [DocKind::ApiKey, DocKind::Session, DocKind::User];
+
 /// Follows what happens, until nobody listens.
 pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
     let (signals, listening) = mpsc::channel(QUEUE);
@@ -45,10 +48,15 @@ pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
 async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fault> {
     let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
     let last = format!("fullDocument.{LAST}");
+    let flow = format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow);
+    let access = ACCESS.map(|kind| kind.as_str()).join("|");
+    let access = format!("^[0-9a-f]{{24}}/({access})/");
     let wanted = doc! { "$match": { "$or": [
         { "ns.coll": MESSAGES, "operationType": "insert" },
         { "ns.coll": CHUNKS, "operationType": "insert", last: true },
-        { "ns.coll": DOCS, "documentKey._id": { "$regex": format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow) } },
+        { "ns.coll": DOCS, "documentKey._id": { "$regex": flow } },
+        // What is new was not known to anybody.
+        { "ns.coll": DOCS, "documentKey._id": { "$regex": access }, "operationType": { "$ne": "insert" } },
         { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
     ]}};
     let due = doc! { "$ifNull": ["$fullDocument.d", "$updateDescription.updatedFields.d"] };
@@ -79,6 +87,9 @@ fn signal_of(event: &Document) -> Result<Signal, Fault> {
         CHUNKS => Signal::Feed(key.count("_id")?),
         DOCS => {
             let doc = keys::read_document(key.text("_id")?)?;
+            if ACCESS.contains(&doc.kind) {
+                return Ok(Signal::Access);
+            }
             let flow = doc.id.parse().map_err(|_| Fault::damaged("a flow's key has no id"))?;
             Signal::Flow(doc.company, flow)
         }

@@ -206,6 +206,8 @@ pub enum Signal {
     Feed(u64),
     /// A flow has changed.
     Flow(CompanyId, FlowId),
+    /// What somebody may do has changed: a user, a session, an API key.
+    Access,
     /// Some may have been missed.
     Unknown,
 }

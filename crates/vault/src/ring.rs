@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use model::doc::Doc;
 use model::ids::{CompanyId, Id};
 use model::seal::{Binding, Seal, SealError, Sealed};
 use zeroize::Zeroizing;
@@ -114,6 +115,17 @@ impl Seal for KeyRing {
         }
         let payload = Payload { msg: text, aad: &context(binding) };
         cipher(key).decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealError::Altered)
+    }
+
+    fn knows(&self, company: CompanyId) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).newest.contains_key(&company)
+    }
+
+    fn learn(&self, key: &Doc) -> Result<(), SealError> {
+        let unusable = |error: &dyn fmt::Display| SealError::UnusableKey(error.to_string());
+        let id = key.key.id.parse().map_err(|_| unusable(&KeyError::Altered))?;
+        let wrapped = key.read().map_err(|error| unusable(&error))?;
+        self.add(key.key.company, id, &wrapped).map_err(|error| unusable(&error))
     }
 }
 

@@ -33,7 +33,7 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let db = runtime.block_on(database.client())?.database(DATABASE);
     let server = database.replica(stage, "crowd", &[])?;
     let peer = silent_peer(&runtime)?;
-    let quick = server.publish("three-steps", &priced(3))?;
+    let quick = server.home.publish("three-steps", &priced(3))?;
     let before = pure(stage, &server, &quick)?;
     let call = json!({ "url": format!("http://{peer}/"), "method": "GET" });
     let waits = [
@@ -43,7 +43,7 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     ];
     let mut taken = Vec::new();
     for (name, count, layer) in waits {
-        let flow = server.publish(name, &json!([layer]))?;
+        let flow = server.home.publish(name, &json!([layer]))?;
         taken.push(take_in(&server, &flow, count)?);
     }
     let memory = server.process.rss()?;
@@ -83,14 +83,14 @@ fn approved() -> Value {
 }
 
 fn pure(stage: &Stage, server: &Server, flow: &str) -> Outcome<Measured> {
-    let request = server.run_request(flow, true, &order());
+    let request = server.home.run_request(flow, true, &order());
     let until = Until::Elapsed(stage.seconds);
     Load { address: server.address, connections: 16, request: &request, expects: r#""state":"DONE""#, until }.run()
 }
 
 /// Starts so many plays; gives how many a second.
 fn take_in(server: &Server, flow: &str, count: u64) -> Outcome<f64> {
-    let request = server.run_request(flow, false, &json!({}));
+    let request = server.home.run_request(flow, false, &json!({}));
     let mut took = Duration::ZERO;
     for _ in 0..count / PORTION {
         let until = Until::Answers(PORTION);

@@ -30,8 +30,8 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let database = Shared::start(&runtime);
     let db = runtime.block_on(database.client())?.database(DATABASE);
     let server = database.replica(stage, "history", &[])?;
-    let flow = server.publish("three-steps", &priced(3))?;
-    let rare = server.publish("rare", &priced(1))?;
+    let flow = server.home.publish("three-steps", &priced(3))?;
+    let rare = server.home.publish("rare", &priced(1))?;
     run(&server, &rare, 64, Until::Answers(1_000))?;
     while runtime.block_on(plays(&db))? < PLAYS {
         run(&server, &flow, 64, Until::Answers(PORTION))?;
@@ -48,7 +48,7 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
         ("from a time on", format!("/api/plays?from={middle}")),
     ];
     for (name, path) in &looks {
-        let request = server.request("GET", path);
+        let request = server.home.request("GET", path);
         let until = Until::Answers(200);
         let looked =
             Load { address: server.address, connections: 4, request: &request, expects: "total", until }.run()?;
@@ -89,12 +89,12 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
 }
 
 fn run(server: &Server, flow: &str, connections: usize, until: Until) -> Outcome<Measured> {
-    let request = server.run_request(flow, true, &order());
+    let request = server.home.run_request(flow, true, &order());
     Load { address: server.address, connections, request: &request, expects: r#""state":"DONE""#, until }.run()
 }
 
 /// When the play was admitted that is about in the middle of what the first page shows.
 fn db_time(server: &Server) -> Outcome<String> {
-    let page = server.ask("GET", "/api/plays?size=10", &serde_json::Value::Null)?;
+    let page = server.home.ask("GET", "/api/plays?size=10", &serde_json::Value::Null)?;
     Ok(page["data"][5]["createdAt"].as_str().ok_or("a play without a time")?.to_owned())
 }

@@ -4,6 +4,7 @@ pub(super) mod crowd;
 pub(super) mod history;
 pub(super) mod pure;
 pub(super) mod replicas;
+pub(super) mod tenants;
 
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};

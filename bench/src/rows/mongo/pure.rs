@@ -25,8 +25,8 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let database = Shared::start(&runtime);
     let client = runtime.block_on(database.client())?;
     let server = database.replica(stage, "mongo", &[])?;
-    let flow = server.publish("three-steps", &priced(3))?;
-    let request = server.run_request(&flow, true, &order());
+    let flow = server.home.publish("three-steps", &priced(3))?;
+    let request = server.home.run_request(&flow, true, &order());
     let load = Load {
         address: server.address,
         connections: 64,

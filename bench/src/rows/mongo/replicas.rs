@@ -15,7 +15,7 @@ pub(in crate::rows) fn row(stage: &Stage) -> Outcome<Vec<Line>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let database = Shared::start(&runtime);
     let first = database.replica(stage, "first", &[])?;
-    let flow = first.publish("three-steps", &priced(3))?;
+    let flow = first.home.publish("three-steps", &priced(3))?;
     load(stage, &flow, &[&first])?;
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 0..stage.rounds {
@@ -40,7 +40,7 @@ fn load(stage: &Stage, flow: &str, replicas: &[&Server]) -> Outcome<f64> {
         let loads: Vec<_> = replicas
             .iter()
             .map(|replica| {
-                let request = replica.run_request(flow, true, &order());
+                let request = replica.home.run_request(flow, true, &order());
                 let (address, seconds) = (replica.address, stage.seconds);
                 let connections = CONNECTIONS / replicas.len();
                 scope.spawn(move || {

@@ -69,7 +69,7 @@ impl Running {
             // The first try of a step has one from before its intent; a later one, whose time has come, may have none.
             let _permit = match permit {
                 Some(permit) => Some(permit),
-                None => engine.permits.wait().await,
+                None => engine.permits.wait(play.company).await,
             };
             let end = match engine.value_of(play, &args).await {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),

@@ -13,6 +13,7 @@ use super::play::{Note, Running};
 use super::plays::Inbox;
 use super::tail::Tail;
 use super::{Engine, EngineError, RequestInfo};
+use crate::companies::KeysError;
 use crate::decide::{Input, Refusal};
 use crate::flows::FlowError;
 use crate::plan::Plan;
@@ -101,6 +102,8 @@ enum LoadError {
     Codec(#[from] codec::CodecError),
     #[error("its flow does not compile any more: {0}")]
     Flow(#[from] FlowError),
+    #[error("its secrets cannot be opened: {0}")]
+    Keys(#[from] KeysError),
 }
 
 /// What is found of a play that is to be brought into memory.
@@ -121,6 +124,7 @@ async fn load(engine: &Arc<Engine>, play: PlayKey) -> Result<Found, LoadError> {
     if loaded.header.owner.is_some_and(|owner| owner != engine.replica()) {
         return Ok(Found::Elsewhere);
     }
+    engine.bring_keys(play.company).await?;
     let plan = engine.plan_of(play.company, loaded.header.flow.definition).await?;
     let state = PlayState::read(&plan, &loaded)?;
     let tail = Tail::of(&loaded);

@@ -30,6 +30,7 @@ mod tail;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -128,6 +129,8 @@ pub struct Engine {
     alive: OnceLock<AbortHandle>,
     /// How far objects that were left behind have been looked for.
     orphans: Orphans,
+    /// How often it was heard that what somebody may do has changed.
+    access: AtomicU64,
 }
 
 impl fmt::Debug for Engine {
@@ -175,6 +178,7 @@ impl Engine {
             draining: watch::Sender::new(false),
             alive: OnceLock::new(),
             orphans: Orphans::default(),
+            access: AtomicU64::new(0),
             parts,
         })
     }
@@ -196,7 +200,7 @@ impl Engine {
             // Started twice, it would beat twice, which does no harm.
             let _ = self.alive.set(alive);
         }
-        tokio::spawn(permits::run(self.clone()));
+        tokio::spawn(permits::run(Arc::downgrade(self), self.permits.table()));
         tokio::spawn(scheduler::run(self.clone()));
         Ok(adopted)
     }
@@ -253,6 +257,16 @@ impl Engine {
     /// The time, the same for all replicas.
     pub fn now(&self) -> Timestamp {
         self.identity.corrected(self.parts.world.now())
+    }
+
+    /// A number that rises whenever another replica has changed what somebody may do. Whoever remembers
+    /// such things forgets them then.
+    pub fn access(&self) -> u64 {
+        self.access.load(Ordering::Acquire)
+    }
+
+    fn access_has_changed(&self) {
+        self.access.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A new id.

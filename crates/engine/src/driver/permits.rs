@@ -5,138 +5,208 @@
 //! where this one dies. When its turn comes it is loaded, and finds its permit here.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use model::ids::CompanyId;
 use model::play::PlayKey;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, oneshot};
 
 use super::Engine;
 use super::play::Note;
 
+/// This part of the permits is never one company's, once there are others: it finds one at once
+/// that calls out little, however much another has to do.
+const FOR_OTHERS: usize = 8;
+
 /// The permits of one replica.
-pub(super) struct Permits {
-    free: Arc<Semaphore>,
-    waiting: Mutex<Waiting>,
+pub(super) struct Permits(Arc<Table>);
+
+pub(super) struct Table {
+    total: usize,
+    state: Mutex<State>,
+    /// Somebody came, or a permit was given back.
     bell: Notify,
 }
 
-/// Who waits, and who has been given a permit and did not take it yet.
+/// Who has permits, who waits, and who has been given one and did not take it yet.
 #[derive(Default)]
-struct Waiting {
+struct State {
+    free: usize,
+    /// What each company has; one that has asked stays.
+    held: HashMap<CompanyId, usize>,
     /// By company, each in the order in which they came.
-    queues: BTreeMap<CompanyId, VecDeque<PlayKey>>,
+    queues: BTreeMap<CompanyId, VecDeque<Waiter>>,
+    /// The plays that wait. In a queue may be more: those that have left.
     queued: HashSet<PlayKey>,
     /// Whose turn was last.
     last: Option<CompanyId>,
-    granted: HashMap<PlayKey, OwnedSemaphorePermit>,
+    granted: HashMap<PlayKey, Permit>,
 }
 
-impl Waiting {
-    /// The next play: companies take turns, so that one with very many does not hold up another.
-    fn next(&mut self) -> Option<PlayKey> {
-        let after = |last| self.queues.range((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded)).next();
-        let company = *self.last.and_then(after).or_else(|| self.queues.first_key_value())?.0;
-        let play = self.queues.get_mut(&company)?.pop_front()?;
-        self.last = Some(company);
-        self.left(play);
-        Some(play)
+enum Waiter {
+    /// A play that need not be in memory.
+    Play(PlayKey),
+    /// Somebody who waits here.
+    Here(oneshot::Sender<Permit>),
+}
+
+/// One attempt may be under way for as long as this lives.
+pub(super) struct Permit {
+    company: CompanyId,
+    table: Arc<Table>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.table.state();
+        state.free += 1;
+        if let Some(held) = state.held.get_mut(&self.company) {
+            *held -= 1;
+        }
+        self.table.bell.notify_one();
+    }
+}
+
+impl Table {
+    // Nobody may drop a permit while this is held.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A play does not wait any more.
-    fn left(&mut self, play: PlayKey) {
-        self.queued.remove(&play);
-        if self.queues.get(&play.company).is_some_and(VecDeque::is_empty) {
-            self.queues.remove(&play.company);
+    /// A permit of those that are free, if the company may have one more.
+    fn take(self: &Arc<Self>, state: &mut State, company: CompanyId) -> Option<Permit> {
+        state.held.entry(company).or_default();
+        let share = if state.held.len() > 1 { self.total - self.total / FOR_OTHERS } else { self.total };
+        let held = state.held.get_mut(&company).filter(|held| **held < share)?;
+        state.free = state.free.checked_sub(1)?;
+        *held += 1;
+        Some(Permit { company, table: self.clone() })
+    }
+}
+
+impl State {
+    /// The next of a company that still waits.
+    fn pop(&mut self, company: CompanyId, drains: bool) -> Option<Waiter> {
+        let queue = self.queues.get_mut(&company)?;
+        while let Some(waiter) = queue.pop_front() {
+            match waiter {
+                Waiter::Play(play) if !self.queued.remove(&play) || drains => {}
+                waiter => return Some(waiter),
+            }
         }
+        self.queues.remove(&company);
+        None
+    }
+
+    /// The companies that wait, from the one after whose turn was last.
+    fn in_turn(&self) -> Vec<CompanyId> {
+        let after = self.last.map(|last| self.queues.range((Excluded(last), Unbounded)));
+        let companies = after.into_iter().flatten().chain(&self.queues).take(self.queues.len());
+        companies.map(|(company, _)| *company).collect()
     }
 }
 
 impl Permits {
-    pub(super) fn new(count: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), waiting: Mutex::default(), bell: Notify::new() }
+    pub(super) fn new(total: usize) -> Self {
+        let state = State { free: total, ..State::default() };
+        Self(Arc::new(Table { total, state: Mutex::new(state), bell: Notify::new() }))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What [`run`] gives from.
+    pub(super) fn table(&self) -> Arc<Table> {
+        self.0.clone()
     }
 
     /// Permits that nobody has.
     pub(super) fn free(&self) -> usize {
-        self.free.available_permits()
+        self.0.state().free
     }
 
     /// A permit for a play: the one that it was given, or a free one. Where there is none, it is
     /// told when its turn has come.
-    pub(super) fn ask(&self, play: PlayKey) -> Option<OwnedSemaphorePermit> {
-        let mut waiting = self.waiting();
-        if let Some(permit) = waiting.granted.remove(&play) {
-            return Some(permit);
+    pub(super) fn ask(&self, play: PlayKey) -> Option<Permit> {
+        let mut state = self.0.state();
+        let permit = state.granted.remove(&play).or_else(|| self.0.take(&mut state, play.company));
+        if permit.is_none() && state.queued.insert(play) {
+            state.queues.entry(play.company).or_default().push_back(Waiter::Play(play));
+            self.0.bell.notify_one();
         }
-        if let Ok(permit) = self.free.clone().try_acquire_owned() {
-            return Some(permit);
-        }
-        if waiting.queued.insert(play) {
-            waiting.queues.entry(play.company).or_default().push_back(play);
-            self.bell.notify_one();
-        }
-        None
+        permit
     }
 
     /// Waits for one, in memory.
-    pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        self.free.clone().acquire_owned().await.ok()
+    pub(super) async fn wait(&self, company: CompanyId) -> Option<Permit> {
+        let (give, given) = oneshot::channel();
+        self.0.state().queues.entry(company).or_default().push_back(Waiter::Here(give));
+        self.0.bell.notify_one();
+        given.await.ok()
     }
 
     /// What a play was given, if its turn has come.
-    pub(super) fn given(&self, play: PlayKey) -> Option<OwnedSemaphorePermit> {
-        self.waiting().granted.remove(&play)
+    pub(super) fn given(&self, play: PlayKey) -> Option<Permit> {
+        self.0.state().granted.remove(&play)
     }
 
     /// A play is not here any more: what it was given, or waited for, is for others.
     pub(super) fn forget(&self, play: PlayKey) {
-        let mut waiting = self.waiting();
-        waiting.granted.remove(&play);
-        if waiting.queued.contains(&play)
-            && let Some(queue) = waiting.queues.get_mut(&play.company)
-        {
-            queue.retain(|other| *other != play);
-            waiting.left(play);
-        }
+        self.0.state().queued.remove(&play);
+        drop(self.given(play));
     }
 
     /// Whether a play waits, in memory or not.
     pub(super) fn awaited_by(&self, play: PlayKey) -> bool {
-        self.waiting().queued.contains(&play)
+        self.0.state().queued.contains(&play)
     }
 }
 
-/// Gives permits as they become free, until the engine drains.
-pub(super) async fn run(engine: Arc<Engine>) {
-    let mut draining = engine.draining.subscribe();
-    let permits = &engine.permits;
-    loop {
-        let turn = async {
-            loop {
-                if !permits.waiting().queues.is_empty() {
-                    return permits.free.clone().acquire_owned().await;
+impl Table {
+    /// Gives a free permit to whose turn it is: companies take turns, so that one with very many
+    /// plays does not hold up another. A play that need not be in memory is given nothing any more
+    /// where the engine drains. Whether there was anybody; and the play to tell.
+    fn give(self: &Arc<Self>, drains: bool) -> (bool, Option<PlayKey>) {
+        let mut state = self.state();
+        for company in state.in_turn() {
+            let Some(permit) = self.take(&mut state, company) else { continue };
+            match state.pop(company, drains) {
+                Some(Waiter::Play(play)) => {
+                    state.last = Some(company);
+                    state.granted.insert(play, permit);
+                    return (true, Some(play));
                 }
-                permits.bell.notified().await;
+                Some(Waiter::Here(give)) => {
+                    state.last = Some(company);
+                    drop(state);
+                    // Where nobody waits for it any more, it comes back by itself.
+                    drop(give.send(permit));
+                    return (true, None);
+                }
+                None => {
+                    drop(state);
+                    drop(permit);
+                    return (true, None);
+                }
             }
-        };
-        let permit = tokio::select! {
-            permit = turn => permit,
-            // The sender lives as long as the engine.
-            _ = draining.wait_for(|draining| *draining) => return,
-        };
-        let Ok(permit) = permit else { return };
-        let play = {
-            let mut waiting = permits.waiting();
-            let Some(play) = waiting.next() else { continue };
-            waiting.granted.insert(play, permit);
-            play
-        };
-        engine.note(play, Note::Permit);
+        }
+        (false, None)
+    }
+}
+
+impl Drop for Permits {
+    fn drop(&mut self) {
+        self.0.bell.notify_one();
+    }
+}
+
+/// Gives permits as they become free, as long as there is the engine. Where it drains, what is
+/// under way still needs some.
+pub(super) async fn run(engine: Weak<Engine>, permits: Arc<Table>) {
+    while let Some(engine) = engine.upgrade() {
+        while let (true, play) = permits.give(engine.is_draining()) {
+            play.into_iter().for_each(|play| engine.note(play, Note::Permit));
+        }
+        drop(engine);
+        permits.bell.notified().await;
     }
 }
 
@@ -146,20 +216,66 @@ mod tests {
 
     use super::*;
 
-    fn play(company: u64, play: u64) -> PlayKey {
-        PlayKey { company: CompanyId(Id::from_parts(company, 0)), play: PlayId(Id::from_parts(play, 0)) }
+    fn company(number: u64) -> CompanyId {
+        CompanyId(Id::from_parts(number, 0))
+    }
+
+    fn play(of: u64, play: u64) -> PlayKey {
+        PlayKey { company: company(of), play: PlayId(Id::from_parts(play, 0)) }
+    }
+
+    /// Gives what is free; the plays that were given something, in order.
+    fn given(permits: &Permits) -> Vec<PlayKey> {
+        std::iter::from_fn(|| Some(permits.0.give(false)).filter(|(goes_on, _)| *goes_on))
+            .filter_map(|(_, play)| play)
+            .collect()
     }
 
     #[test]
     fn companies_take_turns_and_nobody_waits_twice() {
         let permits = Permits::new(1);
-        let first = permits.ask(play(1, 0)).expect("is free");
-        for number in [1, 2, 3, 2] {
+        let mut held = permits.ask(play(1, 0));
+        assert!(held.is_some());
+        for number in [1, 2, 3, 2, 4] {
             assert!(permits.ask(play(1, number)).is_none());
         }
         assert!(permits.ask(play(2, 9)).is_none());
-        drop(first);
-        let order: Vec<PlayKey> = std::iter::from_fn(|| permits.waiting().next()).collect();
+        permits.forget(play(1, 4));
+        let mut order = Vec::new();
+        while held.take().is_some() {
+            let turn = given(&permits);
+            held = turn.first().and_then(|play| permits.given(*play));
+            order.extend(turn);
+        }
         assert_eq!(order, [play(1, 1), play(2, 9), play(1, 2), play(1, 3)]);
+        assert_eq!((permits.free(), permits.awaited_by(play(1, 4))), (1, false));
+    }
+
+    #[test]
+    fn one_company_has_all_until_there_is_another_which_then_always_finds_some() {
+        let permits = Permits::new(16);
+        let mut held: Vec<_> = (0..16).filter_map(|number| permits.ask(play(1, number))).collect();
+        assert_eq!(held.len(), 16);
+        assert!(permits.ask(play(1, 20)).is_none() && permits.ask(play(2, 21)).is_none());
+        held.truncate(13);
+        // The first one's share is 14: of three, it is given one, and one is left for whoever comes.
+        assert_eq!(given(&permits), [play(1, 20), play(2, 21)]);
+        assert!(permits.ask(play(1, 22)).is_none() && permits.ask(play(2, 23)).is_some());
+        // Given back at once.
+        assert_eq!(permits.free(), 1);
+        permits.forget(play(2, 21));
+        assert_eq!(permits.free(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_in_memory_has_a_place_in_the_queue() {
+        let permits = Permits::new(1);
+        let held = permits.ask(play(1, 0));
+        let (mut first, mut gone) = (Box::pin(permits.wait(company(1))), Box::pin(permits.wait(company(1))));
+        assert!(futures::poll!(&mut gone).is_pending() && futures::poll!(&mut first).is_pending());
+        drop((held, gone));
+        assert!(given(&permits).is_empty());
+        assert!(first.await.is_some());
+        assert_eq!(permits.free(), 1);
     }
 }

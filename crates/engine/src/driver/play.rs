@@ -23,10 +23,11 @@ use model::record::{Entry, MessageBody, Record, StepId, WaitOn};
 use model::time::Timestamp;
 use model::value::Value;
 use sdk::{PureCtx, Run, Stopped};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::children::NewPlay;
 use super::commit::Abandoned;
+use super::permits::Permit;
 use super::plays::Inbox;
 use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
@@ -135,7 +136,7 @@ pub(super) struct Running {
     pub(super) kv_guard: Option<OwnedMutexGuard<()>>,
     /// Whether a key/value is being read for a change.
     pub(super) kv_under_way: bool,
-    pub(super) permits: Vec<OwnedSemaphorePermit>,
+    pub(super) permits: Vec<Permit>,
     /// Steps that are set aside until there is one.
     pub(super) waiting_for_permit: Vec<StepId>,
     /// Its place under a concurrency limit, from the next commit on.

@@ -28,7 +28,9 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Receiver<Signal>) {
             Some(Signal::Due(at)) => engine.alarm.set(at),
             Some(Signal::Feed(place)) => engine.has_fed(place),
             Some(Signal::Flow(company, flow)) => engine.forget_flow(company, flow),
+            Some(Signal::Access) => engine.access_has_changed(),
             Some(Signal::Unknown) => {
+                engine.access_has_changed();
                 engine.forget_flows();
                 engine.alarm.set(Timestamp::MIN);
                 for play in engine.plays.all() {

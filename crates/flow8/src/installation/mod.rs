@@ -150,7 +150,7 @@ impl Installation {
             store,
             modules: Registry::new(modules::all()),
             world,
-            seal: ring,
+            seal: ring.clone(),
             http: Arc::new(http_client(config)?),
             files: objects.files,
             objects: objects.values,
@@ -164,6 +164,7 @@ impl Installation {
         let guide = Guide::new(folder)?;
         let gateway = Gateway::new(App::new(gateway::Parts {
             engine: engine.clone(),
+            ring,
             settings: gateway_settings(config),
             company: bootstrap.company,
             cli_token: Some(TokenHash::of(guide.token())),
@@ -186,7 +187,7 @@ impl Installation {
     pub async fn start(&self) -> Result<JoinHandle<()>, store::StoreError> {
         self.engine.start().await?;
         let (engine, policies, interval) = (self.engine.clone(), self.retention, self.cleanup_interval);
-        Ok(tokio::spawn(retention::keep_clean(engine, self.bootstrap.company, policies, interval)))
+        Ok(tokio::spawn(retention::keep_clean(engine, policies, interval)))
     }
 
     /// The command line on this machine, as a caller of the API.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
+use engine::companies::companies;
 use engine::driver::{Cleared, Policies, Policy};
-use model::ids::CompanyId;
+use store::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
@@ -21,28 +22,27 @@ pub(super) fn policies(config: &Config) -> Policies {
 }
 
 /// Clears away, for as long as the process lives.
-pub(super) async fn keep_clean(engine: Arc<Engine>, company: CompanyId, policies: Policies, every: Duration) {
+pub(super) async fn keep_clean(engine: Arc<Engine>, policies: Policies, every: Duration) {
     let mut ticks = interval(every.max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // Of several replicas, one does it for all.
-        match engine.store().take_turn("clear away", every / 2).await {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(error) => {
-                tracing::warn!(%error, "cannot ask whose turn it is to clear away what is not kept any longer");
-                continue;
-            }
-        }
-        match engine.clear_away(company, policies).await {
-            Ok(Cleared { plays, docs, orphans }) if plays + docs + orphans > 0 => {
-                tracing::info!(plays, docs, orphans, "cleared away what is not kept any longer");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "what is not kept any longer could not be cleared away; trying again later");
-            }
+        if let Err(error) = take_turn(&engine, policies, every).await {
+            tracing::warn!(%error, "what is not kept any longer could not be cleared away; trying again later");
         }
     }
+}
+
+/// Clears away for all companies, unless another replica does.
+async fn take_turn(engine: &Arc<Engine>, policies: Policies, every: Duration) -> Result<(), StoreError> {
+    if !engine.store().take_turn("clear away", every / 2).await? {
+        return Ok(());
+    }
+    for company in companies(&**engine.store()).await? {
+        let Cleared { plays, docs, orphans } = engine.clear_away(company, policies).await?;
+        if plays + docs + orphans > 0 {
+            tracing::info!(%company, plays, docs, orphans, "cleared away what is not kept any longer");
+        }
+    }
+    Ok(())
 }

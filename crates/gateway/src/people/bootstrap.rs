@@ -1,22 +1,18 @@
 //! The first start: a company, its data key, and one administrator. Every later start: the data
 //! keys, brought to hand.
 
+use engine::companies::{KeysError, companies, learn_keys};
 use model::actor::Actor;
 use model::audit::AuditRow;
 use model::batch::Batch;
-use model::doc::{DocError, DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, Id, UserId};
 use model::time::Timestamp;
 use model::value::Value;
-use serde::{Deserialize, Serialize};
-use store::{CommitError, DocQuery, Store, StoreError};
-use vault::{KeyError, KeyRing, PasswordError, Token, WrappedKey, hash_password};
+use store::{CommitError, Store, StoreError};
+use vault::{KeyError, KeyRing, PasswordError, Token, hash_password};
 
-use super::{User, email_key};
+use super::{Company, User, founding};
 use crate::access::Role;
-
-/// Companies that one installation may have.
-const COMPANIES: usize = 10_000;
 
 /// The key that only the first company has: of replicas that start at once, one makes it.
 const FIRST: &str = "company:first";
@@ -48,21 +44,15 @@ pub enum BootstrapError {
     /// The store did not take it.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// A stored document is damaged.
+    /// A stored data key cannot be brought to hand.
     #[error(transparent)]
-    Doc(#[from] DocError),
-    /// A data key does not open.
+    Keys(#[from] KeysError),
+    /// No data key can be made.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The password cannot be one.
     #[error("FLOW8_BOOTSTRAP_ADMIN_PASSWORD: {0}")]
     Password(#[from] PasswordError),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Company {
-    id: CompanyId,
-    name: String,
 }
 
 impl Bootstrap {
@@ -94,17 +84,11 @@ impl Bootstrap {
 
 /// The first company, if there is any, with the data keys of all brought to hand.
 async fn found(store: &dyn Store, ring: &KeyRing) -> Result<Option<CompanyId>, BootstrapError> {
-    let query = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, COMPANIES);
-    let mut oldest = None;
-    for doc in store.docs(&query).await? {
-        let company: Company = doc.read()?;
-        oldest.get_or_insert(company.id);
-        for key in store.docs(&DocQuery::all(company.id, DocKind::DataKey, COMPANIES)).await? {
-            let id = key.key.id.parse().map_err(|_| KeyError::Altered)?;
-            ring.add(company.id, id, &key.read::<WrappedKey>()?)?;
-        }
+    let companies = companies(store).await?;
+    for company in &companies {
+        learn_keys(store, ring, *company).await?;
     }
-    Ok(oldest)
+    Ok(companies.first().copied())
 }
 
 async fn make(
@@ -126,15 +110,8 @@ async fn make(
         must_change_password: one_time.is_some(),
         created_at: now,
     };
-    let key = new_id();
-    let wrapped = ring.make(company.id, key)?;
-    let docs = vec![
-        DocWrite::put(DocKey::new(CompanyId::INSTALLATION, DocKind::Company, company.id), Expect::Absent, &company)
-            .unique(CompanyId::INSTALLATION, FIRST),
-        DocWrite::put(DocKey::new(company.id, DocKind::DataKey, key), Expect::Absent, &wrapped),
-        DocWrite::put(DocKey::new(company.id, DocKind::User, user.id), Expect::Absent, &user)
-            .unique(CompanyId::INSTALLATION, email_key(&user.email)),
-    ];
+    let [itself, key, owner] = founding(ring, &company, &user, new_id())?;
+    let docs = vec![itself.unique(CompanyId::INSTALLATION, FIRST), key, owner];
     let audit = AuditRow {
         company: company.id,
         at: now,

@@ -5,6 +5,7 @@
 //! remembered for a few seconds, and forgotten at once when anything here changes.
 
 mod bootstrap;
+mod company;
 mod known;
 mod lockout;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use vault::TokenHash;
 
 pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
+pub(crate) use company::{Company, founding};
 pub(crate) use known::Known;
 pub(crate) use lockout::Lockout;
 
@@ -134,7 +136,7 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
         return Ok(Arc::new(Caller::cli(app.company)));
     }
     let refused = || ApiError::unauthorized("the API key is not known, or has expired");
-    let since = match app.known.get(&hash, now) {
+    let since = match app.known.get(&hash, now, app.engine.access()) {
         Ok(caller) if caller.session.is_none() => return Ok(caller),
         // The token of a session is no API key.
         Ok(_) => return Err(refused()),
@@ -145,6 +147,7 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
     if key.expires_at.is_some_and(|at| at <= now) {
         return Err(refused());
     }
+    app.engine.bring_keys(doc.key.company).await?;
     let owner = user(app, doc.key.company, key.owner).await?.ok_or_else(refused)?;
     let mut permissions = permissions_of(&owner.roles);
     permissions.retain(|permission| key.scopes.contains(permission));
@@ -163,7 +166,7 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
 
 async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, ApiError> {
     let (hash, now) = (TokenHash::of(sid), app.engine.now());
-    let since = match app.known.get(&hash, now) {
+    let since = match app.known.get(&hash, now, app.engine.access()) {
         Ok(caller) => return Ok(Some(caller).filter(|caller| caller.session.is_some())),
         Err(since) => since,
     };
@@ -174,6 +177,7 @@ async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, 
         return Ok(None);
     }
     let session: Session = doc.read()?;
+    app.engine.bring_keys(doc.key.company).await?;
     let Some(user) = user(app, doc.key.company, session.user).await? else { return Ok(None) };
     let until = now.plus(REMEMBERED).min(doc.expires_at.unwrap_or(Timestamp(i64::MAX)));
     let caller = Caller { session: Some(hash.clone()), ..caller_for(doc.key.company, &user) };

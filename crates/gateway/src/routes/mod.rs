@@ -4,6 +4,7 @@ mod api_keys;
 mod approvals;
 mod audit;
 mod auth;
+mod companies;
 mod events;
 mod expressions;
 mod files;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Route> {
         approvals::routes(),
         audit::routes(),
         auth::routes(),
+        companies::routes(),
         events::routes(),
         expressions::routes(),
         files::routes(),

@@ -115,7 +115,19 @@ fn shown(user: &User) -> Value {
     ])
 }
 
-fn checked_name(name: &str) -> Result<&str, ApiError> {
+pub(super) fn checked_email(email: &str) -> Result<&str, ApiError> {
+    let email = email.trim();
+    if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
+        return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
+    }
+    Ok(email)
+}
+
+pub(super) fn email_taken(email: &str) -> ApiError {
+    ApiError::conflict("EMAIL_TAKEN", format!("somebody has the address {email} already"))
+}
+
+pub(super) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.chars().count() > NAME_CHARS {
         return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
     }
@@ -134,10 +146,7 @@ fn checked_roles(roles: &[Role]) -> Result<Vec<Role>, ApiError> {
 
 async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<UserView>, ApiError> {
     let Json(new) = &call.body;
-    let email = new.email.trim();
-    if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
-        return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
-    }
+    let email = checked_email(&new.email)?;
     let name = checked_name(&new.name)?;
     let user = User {
         id: UserId(call.app.engine.new_id()),
@@ -152,9 +161,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Use
     let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Absent)], audit);
     match call.app.engine.store().commit(batch).await {
         Ok(_) => Ok(Reply::with(StatusCode::CREATED, user.into())),
-        Err(CommitError::Conflict(Conflict::Key(_))) => {
-            Err(ApiError::conflict("EMAIL_TAKEN", format!("somebody has the address {email} already")))
-        }
+        Err(CommitError::Conflict(Conflict::Key(_))) => Err(email_taken(email)),
         Err(error) => Err(error.into()),
     }
 }

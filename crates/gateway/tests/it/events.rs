@@ -132,8 +132,9 @@ async fn only_the_own_company_is_told() {
     let flow = stage.flow(echo()).await;
     let mut socket = follow(&stage, "").await;
     let other = stage.other_company().await;
-    let theirs = other.ask("POST /api/flows", echo()).await["id"].as_str().expect("an id").to_owned();
-    let said = other.ask(&format!("POST /api/flows/{theirs}/run?wait=60"), json!({})).await;
+    let theirs =
+        other.ask("POST /api/flows").json(echo()).send().await.json()["id"].as_str().expect("an id").to_owned();
+    let said = other.ask(&format!("POST /api/flows/{theirs}/run?wait=60")).json(json!({})).send().await.json();
     assert_eq!(said["state"], "DONE");
     let play = stage.run(&flow, json!({})).await;
     assert_eq!(next(&mut socket).await["playId"], play["id"], "the first event is of one's own play");

@@ -1,10 +1,12 @@
 //! The gateway as clients see it: over a real connection, with a real engine behind it.
 
+mod access;
 mod api_keys;
 mod approvals;
 mod audit;
 mod client;
 mod commands;
+mod companies;
 mod connections;
 mod document;
 mod events;

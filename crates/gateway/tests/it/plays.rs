@@ -111,11 +111,15 @@ async fn another_company_sees_nothing_of_it() {
         lines.push((verb.replace('X', &flow), json!({}), "FLOW_NOT_FOUND"));
     }
     for (line, body, code) in lines {
-        assert_eq!(other.ask(&line, body).await["error"], code, "{line}");
+        assert_eq!(other.ask(&line).json(body).send().await.json()["error"], code, "{line}");
     }
-    for list in ["flows", "plays", "audit", "users", "auth/api-keys", "kv", "groups", "files"] {
-        assert_eq!(other.ask(&format!("GET /api/{list}"), json!({})).await["total"], 0, "{list}");
+    for (list, own) in
+        [("flows", 0), ("plays", 0), ("users", 1), ("auth/api-keys", 0), ("kv", 0), ("groups", 0), ("files", 0)]
+    {
+        assert_eq!(other.ask(&format!("GET /api/{list}")).gives(200).await["total"], own, "{list}");
     }
-    let cancelled = other.ask("POST /api/plays/cancel", json!({"filter": {}})).await;
+    let audit = other.ask("GET /api/audit").gives(200).await.to_string();
+    assert!(audit.contains(&other.id) && ![&flow, &play].iter().any(|id| audit.contains(*id)), "{audit}");
+    let cancelled = other.ask("POST /api/plays/cancel").json(json!({"filter": {}})).send().await.json();
     assert_eq!(cancelled["done"], json!([]));
 }

@@ -72,7 +72,6 @@ pub(crate) struct Stage {
     pub(crate) company: CompanyId,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) served: tokio::task::JoinHandle<()>,
-    ring: Arc<KeyRing>,
     /// Of the command line: it may do everything.
     token: Token,
 }
@@ -106,14 +105,20 @@ impl Stage {
             Bootstrap::prepare(&*store, &ring, nobody, engine.now(), || engine.new_id()).await.expect("prepares");
         assert!(made.made.is_none(), "there is a company already");
         let token = Token::fresh("").expect("random");
-        let parts = Parts { engine: engine.clone(), settings, company: made.company, cli_token: Some(token.hash()) };
+        let parts = Parts {
+            engine: engine.clone(),
+            ring: ring.clone(),
+            settings,
+            company: made.company,
+            cli_token: Some(token.hash()),
+        };
         let app = App::new(parts);
         app.set_ready(true);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let at = listener.local_addr().expect("an address");
         let (stop, stopped) = Stop::switch();
         let served = tokio::spawn(serve(listener, Gateway::new(app), stopped, Duration::from_secs(5)));
-        Self { at, engine, world, company: made.company, stop, served, ring, token }
+        Self { at, engine, world, company: made.company, stop, served, token }
     }
 
     /// A request of somebody who may do everything.
@@ -186,38 +191,33 @@ impl Stage {
         }
     }
 
-    /// Another company with one play of its own: its flow's and its play's id, and a token.
+    /// Another company, in its owner's hands.
     pub(crate) async fn other_company(&self) -> Other {
-        let company = CompanyId(self.engine.new_id());
-        let data_key = self.engine.new_id();
-        self.ring.make(company, data_key).expect("random");
-        let token = Token::fresh("").expect("random");
-        let parts = Parts {
-            engine: self.engine.clone(),
-            settings: Settings::default(),
-            company,
-            cli_token: Some(token.hash()),
-        };
-        let gateway = Gateway::new(App::new(parts));
-        Other { gateway, token }
+        let owner = json!({"email": OTHER, "password": PASSWORD});
+        let made = self.ask("POST /api/companies").json(json!({"name": "Other", "owner": owner})).gives(201).await;
+        let id = made["id"].as_str().expect("an id").to_owned();
+        Other { at: self.at, id, sid: self.sign_in(OTHER, PASSWORD).await }
     }
 }
 
-/// Another company on the same engine, without a connection of its own.
+/// The owner of another company.
+pub(crate) const OTHER: &str = "grace@flow8.test";
+
+/// Another company, in its owner's hands.
 pub(crate) struct Other {
-    gateway: Gateway,
-    token: Token,
+    at: SocketAddr,
+    pub(crate) id: String,
+    sid: String,
 }
 
 impl Other {
-    pub(crate) async fn ask(&self, line: &str, body: Value) -> Value {
-        use http_body_util::BodyExt as _;
-        let (method, path) = line.split_once(' ').expect("a method and a path");
-        let request = http::Request::builder().method(method).uri(path);
-        let request = request.header("authorization", format!("Bearer {}", self.token.reveal()));
-        let request = request.body(axum::body::Body::from(body.to_string())).expect("a request");
-        let body = self.gateway.answer(request).await.into_body().collect().await.expect("reads").to_bytes();
-        serde_json::from_slice(&body).expect("JSON")
+    /// The owner's session.
+    pub(crate) fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    pub(crate) fn ask(&self, line: &str) -> Ask {
+        Ask::new(self.at, line).cookie(&self.sid)
     }
 }
 

@@ -7,3 +7,4 @@ mod leases;
 mod races;
 mod signing_in;
 mod stage;
+mod watching;
