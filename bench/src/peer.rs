@@ -2,9 +2,12 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::post;
@@ -31,7 +34,9 @@ pub(crate) fn run() -> Outcome<()> {
             // Without it, an answer would wait for more to send.
             let _ = stream.set_nodelay(true);
         });
-        axum::serve(listener, Router::new().route("/write", post(write)).route("/slow", post(slow))).await?;
+        let slow = post(slow).with_state(Arc::<AtomicU64>::default());
+        let router = Router::new().route("/write", post(write)).route("/slow", slow);
+        axum::serve(listener, router).await?;
         Ok(())
     })
 }
@@ -40,11 +45,13 @@ async fn write(_: Bytes) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], r#"{"id":"42","stored":true}"#)
 }
 
-/// How long a slow answer takes.
-const SLOW: Duration = Duration::from_secs(10);
+/// Milliseconds that a slow answer takes at least, and at most beyond that.
+const SLOW: (u64, u64) = (5_000, 10_000);
 
-async fn slow(body: Bytes) -> impl IntoResponse {
-    tokio::time::sleep(SLOW).await;
+/// Answers after some time, each after another, so that calls which began at once do not end at once.
+async fn slow(State(calls): State<Arc<AtomicU64>>, body: Bytes) -> impl IntoResponse {
+    let number = calls.fetch_add(1, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(SLOW.0 + number.wrapping_mul(7_919) % SLOW.1)).await;
     write(body).await
 }
 

@@ -39,6 +39,15 @@ impl Batch {
             && self.forget.is_empty()
     }
 
+    /// Whose it is; of the installation, where it is of several or changes nothing.
+    pub fn company(&self) -> CompanyId {
+        let plays = self.plays.iter().map(|write| write.header.key.company);
+        let docs = self.docs.iter().map(|write| write.key.company);
+        let mut companies = plays.chain(docs).chain(self.audit.iter().map(|row| row.company));
+        let first = companies.next().unwrap_or(CompanyId::INSTALLATION);
+        if companies.all(|company| company == first) { first } else { CompanyId::INSTALLATION }
+    }
+
     /// A batch of these documents and the audit row that tells of them.
     pub fn of_docs(docs: Vec<DocWrite>, audit: AuditRow) -> Self {
         Self { docs, audit: vec![audit], ..Self::default() }

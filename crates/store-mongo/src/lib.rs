@@ -104,7 +104,7 @@ impl MongoStore {
         } else {
             migrate::refuse_pending(&steps)?;
         }
-        let writer = Writer::start(&client, &db);
+        let writer = read(Writer::start(&client, &db).await)?;
         Ok(Self { client, db, writer, settled: Settled::default() })
     }
 

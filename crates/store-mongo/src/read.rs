@@ -13,9 +13,9 @@ use model::time::Timestamp;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use store::limit::limit_key_bytes;
+use store::turns::fair_share;
 use store::{
-    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize,
-    WaitQuery, fair_share,
+    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize, WaitQuery,
 };
 
 use crate::fault::Fault;
@@ -159,16 +159,16 @@ async fn due_companies(db: &Database) -> Result<Vec<(CompanyId, Timestamp)>, Fau
 }
 
 pub(crate) async fn due(db: &Database, now: Timestamp, limit: usize) -> Result<Vec<PlayKey>, Fault> {
-    let mut by_company = Vec::new();
+    let mut plays = Vec::new();
     for (company, first) in due_companies(db).await? {
         if first > now {
             continue;
         }
         let filter = doc! { "c": keys::company(company), "d": { "$lte": now.0 } };
         let how = List { fields: doc! { "_id": 1 }, ..List::by(doc! { "d": 1, "_id": 1 }).limit(limit) };
-        by_company.push(list(db, PLAYS, filter, how, |row| row.play("_id")).await?);
+        plays.extend(list(db, PLAYS, filter, how, |row| row.play("_id")).await?);
     }
-    Ok(fair_share(by_company, limit))
+    Ok(fair_share(plays, limit))
 }
 
 pub(crate) async fn next_due(db: &Database) -> Result<Option<Timestamp>, Fault> {

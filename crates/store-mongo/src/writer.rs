@@ -9,6 +9,7 @@ use std::time::Duration;
 use model::batch::{Batch, Committed};
 use mongodb::bson::Bson;
 use mongodb::{Client, ClientSession, Database};
+use store::turns::Turns;
 use store::{CommitError, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -23,6 +24,9 @@ const QUEUE: usize = 4_096;
 
 /// Batches in one transaction.
 const GROUP: usize = 128;
+
+/// The same while more than one company waits: who has little to commit waits for what others have, too.
+const SHARED_GROUP: usize = 32;
 
 /// Bytes of values and records in one transaction, about. A transaction of MongoDB is at its best below 16 MB.
 const GROUP_BYTES: usize = 4 << 20;
@@ -53,19 +57,55 @@ impl Work {
     }
 }
 
+/// What waits to be written: what was sent, and of that what was looked at and is not in a group yet.
+struct Inbox {
+    sent: mpsc::Receiver<Work>,
+    waiting: Turns<Work>,
+}
+
+impl Inbox {
+    fn take_in(&mut self, work: Work) {
+        self.waiting.push(work.batch.company(), work);
+    }
+
+    /// What is written next: a company's batches in their order, companies in turn, so that many
+    /// batches of one hold up no other.
+    async fn next_group(&mut self) -> Option<Vec<Work>> {
+        if self.waiting.is_empty() {
+            let first = self.sent.recv().await?;
+            self.take_in(first);
+        }
+        while self.waiting.len() < QUEUE
+            && let Ok(work) = self.sent.try_recv()
+        {
+            self.take_in(work);
+        }
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        let most = if self.waiting.is_shared() { SHARED_GROUP } else { GROUP };
+        while group.len() < most
+            && bytes < GROUP_BYTES
+            && let Some(work) = self.waiting.pop()
+        {
+            bytes += work.bytes();
+            group.push(work);
+        }
+        Some(group)
+    }
+}
+
 /// The way to those who write. They end when it is dropped, after what is queued.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Work>,
     sessions: Arc<Sessions>,
 }
 
-/// The sessions in which is written, for whoever must end them.
+/// The sessions in which is or may be written, for whoever must end them.
 #[derive(Default)]
-struct Sessions(std::sync::Mutex<[Option<Bson>; WRITERS]>);
+struct Sessions(std::sync::Mutex<[Vec<Bson>; WRITERS]>);
 
 impl Sessions {
-    fn set(&self, writer: usize, session: Option<Bson>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[writer] = session;
+    fn set(&self, writer: usize, sessions: Vec<Bson>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[writer] = sessions;
     }
 
     fn all(&self) -> Vec<Bson> {
@@ -74,15 +114,15 @@ impl Sessions {
 }
 
 impl Writer {
-    pub(crate) fn start(client: &Client, db: &Database) -> Self {
-        let (queue, inbox) = mpsc::channel(QUEUE);
-        let inbox = Arc::new(Mutex::new(inbox));
+    pub(crate) async fn start(client: &Client, db: &Database) -> Result<Self, Fault> {
+        let (queue, sent) = mpsc::channel(QUEUE);
+        let inbox = Arc::new(Mutex::new(Inbox { sent, waiting: Turns::default() }));
         let sessions = Arc::new(Sessions::default());
         for number in 0..WRITERS {
-            let link = Link { client: client.clone(), number, session: None, sessions: sessions.clone() };
+            let link = Link::open(client, number, sessions.clone()).await?;
             tokio::spawn(run(link, db.clone(), inbox.clone()));
         }
-        Self { queue, sessions }
+        Ok(Self { queue, sessions })
     }
 
     /// The sessions in which is written.
@@ -102,28 +142,40 @@ impl Writer {
 struct Link {
     client: Client,
     number: usize,
-    session: Option<ClientSession>,
+    /// The one in which is written.
+    session: ClientSession,
+    /// The one that comes after it. Others know of it by then, as of the first: were it made when it is
+    /// needed, a process that ends at once would leave a transaction behind that nobody could end.
+    spare: ClientSession,
     sessions: Arc<Sessions>,
 }
 
 impl Link {
-    async fn session(&mut self) -> Result<&mut ClientSession, Fault> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.client.start_session().await?,
-        };
-        let session = self.session.insert(session);
-        self.sessions.set(self.number, lease::session(session.id()));
-        Ok(session)
+    async fn open(client: &Client, number: usize, sessions: Arc<Sessions>) -> Result<Self, Fault> {
+        let (session, spare) = (client.start_session().await?, client.start_session().await?);
+        let link = Self { client: client.clone(), number, session, spare, sessions };
+        link.publish();
+        Ok(link)
     }
 
-    /// Takes a new session for what follows.
-    fn renew(&mut self) {
-        self.session = None;
+    fn publish(&self) {
+        let known = [&self.session, &self.spare].into_iter().filter_map(|session| lease::session(session.id()));
+        self.sessions.set(self.number, known.collect());
+    }
+
+    /// Takes another session for what follows.
+    async fn renew(&mut self) {
+        match self.client.start_session().await {
+            Ok(fresh) => {
+                self.session = std::mem::replace(&mut self.spare, fresh);
+                self.publish();
+            }
+            Err(error) => tracing::warn!(%error, "no new session can be had; the old one is used on"),
+        }
     }
 }
 
-async fn run(mut link: Link, db: Database, inbox: Arc<Mutex<mpsc::Receiver<Work>>>) {
+async fn run(mut link: Link, db: Database, inbox: Arc<Mutex<Inbox>>) {
     while let Some(group) = next_group(&inbox).await {
         let (plain, others): (Vec<_>, Vec<_>) = group.into_iter().partition(|work| is_plain(&work.batch));
         let mut alone = others;
@@ -140,19 +192,8 @@ async fn run(mut link: Link, db: Database, inbox: Arc<Mutex<mpsc::Receiver<Work>
     }
 }
 
-async fn next_group(inbox: &Mutex<mpsc::Receiver<Work>>) -> Option<Vec<Work>> {
-    let mut inbox = inbox.lock().await;
-    let first = inbox.recv().await?;
-    let mut bytes = first.bytes();
-    let mut group = vec![first];
-    while group.len() < GROUP
-        && bytes < GROUP_BYTES
-        && let Ok(work) = inbox.try_recv()
-    {
-        bytes += work.bytes();
-        group.push(work);
-    }
-    Some(group)
+async fn next_group(inbox: &Mutex<Inbox>) -> Option<Vec<Work>> {
+    inbox.lock().await.next_group().await
 }
 
 /// Commits plain batches together. Those that it could not commit so come back.
@@ -166,7 +207,7 @@ async fn commit_group(link: &mut Link, db: &Database, group: Vec<Work>) -> Vec<W
         }
         Err(fault) if fault.is_unknown() => {
             // Whether it happened is for each of them to find out.
-            link.renew();
+            link.renew().await;
             let error = fault.into_store();
             for work in group {
                 let _ = work.answer.send(Err(error.clone().into()));
@@ -181,7 +222,7 @@ async fn commit_group(link: &mut Link, db: &Database, group: Vec<Work>) -> Vec<W
 }
 
 async fn try_group(link: &mut Link, db: &Database, group: &[Work]) -> Result<Vec<Committed>, Fault> {
-    let session = link.session().await?;
+    let session = &mut link.session;
     let (feed, audit) = group.iter().map(|work| wanted(&work.batch)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     let taken = Numbers::take(db, feed, audit).await?;
     let mut numbers = taken.clone();
@@ -212,7 +253,7 @@ async fn commit_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<C
             }
             Err(fault) if fault.may_pass() && tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
             Err(fault) => {
-                link.renew();
+                link.renew().await;
                 return Err(fault.into_store().into());
             }
         }
@@ -221,7 +262,7 @@ async fn commit_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<C
 }
 
 async fn try_alone(link: &mut Link, db: &Database, batch: &Batch) -> Result<Committed, Fault> {
-    let session = link.session().await?;
+    let session = &mut link.session;
     let mut taken = None;
     let numbers = async || {
         let (feed, audit) = wanted(batch);

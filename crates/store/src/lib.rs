@@ -10,6 +10,7 @@ pub mod limit;
 pub mod memory;
 pub mod row;
 pub mod sqlite;
+pub mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -433,39 +434,4 @@ pub enum StoreError {
     /// It cannot be reached now.
     #[error("the store failed: {0}")]
     Failed(String),
-}
-
-/// At most `limit` plays, one from each company in turn.
-pub fn fair_share(by_company: Vec<Vec<PlayKey>>, limit: usize) -> Vec<PlayKey> {
-    let mut queues: Vec<_> = by_company.into_iter().map(Vec::into_iter).collect();
-    let mut shares = Vec::new();
-    while shares.len() < limit && !queues.is_empty() {
-        queues.retain_mut(|queue| match queue.next() {
-            Some(play) if shares.len() < limit => {
-                shares.push(play);
-                true
-            }
-            _ => false,
-        });
-    }
-    shares
-}
-
-#[cfg(test)]
-mod tests {
-    use model::ids::Id;
-
-    use super::*;
-
-    #[test]
-    fn a_company_with_much_to_do_does_not_starve_another() {
-        let play = |company, play| PlayKey {
-            company: CompanyId(Id::from_parts(company, 0)),
-            play: PlayId(Id::from_parts(play, 0)),
-        };
-        let busy: Vec<_> = (0..100).map(|number| play(1, number)).collect();
-        let idle = vec![play(2, 7)];
-        let shares = fair_share(vec![busy, idle], 4);
-        assert_eq!(shares, [play(1, 0), play(2, 7), play(1, 1), play(1, 2)]);
-    }
 }

@@ -22,6 +22,7 @@ use model::time::Timestamp;
 use self::filling::Filling;
 use crate::dump::{Fill, Rows};
 use crate::limit::{self, Move, Standing};
+use crate::turns::fair_share;
 use crate::{
     AuditPage, AuditQuery, CommitError, Conflict, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
     Snapshot, Store, StoreError, StoreSize, WaitQuery,
@@ -449,7 +450,7 @@ impl Store for MemoryStore {
                 of_company.push(PlayKey { company: *company, play: *play });
             }
         }
-        Ok(crate::fair_share(by_company.into_values().collect(), limit))
+        Ok(fair_share(by_company.into_values().flatten(), limit))
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

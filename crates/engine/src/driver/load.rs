@@ -19,9 +19,15 @@ use crate::flows::FlowError;
 use crate::plan::Plan;
 use crate::state::{At, Phase, PlayState};
 
+/// Plays that are read at once. Of more, none would be here sooner, and others would wait for the store.
+pub(super) const LOADS: usize = 16;
+
 /// Brings a play into memory and runs it until it is let go.
 async fn wake(engine: Arc<Engine>, play: PlayKey, mut inbox: Inbox) {
-    match load(&engine, play).await {
+    let turn = engine.loads.acquire().await;
+    let loaded = load(&engine, play).await;
+    drop(turn);
+    match loaded {
         Ok(Found::Here(mut running)) => match running.resume().await {
             Ok(()) => running.run(inbox).await,
             Err(Abandoned(why)) => {

@@ -4,12 +4,12 @@
 //! the keys are in memory. It stays this replica's in the store, so that another takes it up at once
 //! where this one dies. When its turn comes it is loaded, and finds its permit here.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use model::ids::CompanyId;
 use model::play::PlayKey;
+use store::turns::Turns;
 use tokio::sync::{Notify, oneshot};
 
 use super::Engine;
@@ -35,12 +35,9 @@ struct State {
     free: usize,
     /// What each company has; one that has asked stays.
     held: HashMap<CompanyId, usize>,
-    /// By company, each in the order in which they came.
-    queues: BTreeMap<CompanyId, VecDeque<Waiter>>,
+    queues: Turns<Waiter>,
     /// The plays that wait. In a queue may be more: those that have left.
     queued: HashSet<PlayKey>,
-    /// Whose turn was last.
-    last: Option<CompanyId>,
     granted: HashMap<PlayKey, Permit>,
 }
 
@@ -77,33 +74,18 @@ impl Table {
     /// A permit of those that are free, if the company may have one more.
     fn take(self: &Arc<Self>, state: &mut State, company: CompanyId) -> Option<Permit> {
         state.held.entry(company).or_default();
-        let share = if state.held.len() > 1 { self.total - self.total / FOR_OTHERS } else { self.total };
-        let held = state.held.get_mut(&company).filter(|held| **held < share)?;
+        if !self.may_have(&state.held, company) {
+            return None;
+        }
         state.free = state.free.checked_sub(1)?;
-        *held += 1;
+        *state.held.entry(company).or_default() += 1;
         Some(Permit { company, table: self.clone() })
     }
-}
 
-impl State {
-    /// The next of a company that still waits.
-    fn pop(&mut self, company: CompanyId, drains: bool) -> Option<Waiter> {
-        let queue = self.queues.get_mut(&company)?;
-        while let Some(waiter) = queue.pop_front() {
-            match waiter {
-                Waiter::Play(play) if !self.queued.remove(&play) || drains => {}
-                waiter => return Some(waiter),
-            }
-        }
-        self.queues.remove(&company);
-        None
-    }
-
-    /// The companies that wait, from the one after whose turn was last.
-    fn in_turn(&self) -> Vec<CompanyId> {
-        let after = self.last.map(|last| self.queues.range((Excluded(last), Unbounded)));
-        let companies = after.into_iter().flatten().chain(&self.queues).take(self.queues.len());
-        companies.map(|(company, _)| *company).collect()
+    /// Whether a company may have one more.
+    fn may_have(&self, held: &HashMap<CompanyId, usize>, company: CompanyId) -> bool {
+        let share = if held.len() > 1 { self.total - self.total / FOR_OTHERS } else { self.total };
+        held.get(&company).is_none_or(|held| *held < share)
     }
 }
 
@@ -129,7 +111,7 @@ impl Permits {
         let mut state = self.0.state();
         let permit = state.granted.remove(&play).or_else(|| self.0.take(&mut state, play.company));
         if permit.is_none() && state.queued.insert(play) {
-            state.queues.entry(play.company).or_default().push_back(Waiter::Play(play));
+            state.queues.push(play.company, Waiter::Play(play));
             self.0.bell.notify_one();
         }
         permit
@@ -138,7 +120,7 @@ impl Permits {
     /// Waits for one, in memory.
     pub(super) async fn wait(&self, company: CompanyId) -> Option<Permit> {
         let (give, given) = oneshot::channel();
-        self.0.state().queues.entry(company).or_default().push_back(Waiter::Here(give));
+        self.0.state().queues.push(company, Waiter::Here(give));
         self.0.bell.notify_one();
         given.await.ok()
     }
@@ -160,35 +142,43 @@ impl Permits {
     }
 }
 
+/// What became of a free permit.
+enum Given {
+    /// A play has it, and must be told.
+    To(PlayKey),
+    /// Somebody who waits here has it, or had gone away.
+    Here,
+    /// Nobody waits who may have one, or none is free.
+    Nobody,
+}
+
 impl Table {
-    /// Gives a free permit to whose turn it is: companies take turns, so that one with very many
-    /// plays does not hold up another. A play that need not be in memory is given nothing any more
-    /// where the engine drains. Whether there was anybody; and the play to tell.
-    fn give(self: &Arc<Self>, drains: bool) -> (bool, Option<PlayKey>) {
-        let mut state = self.state();
-        for company in state.in_turn() {
-            let Some(permit) = self.take(&mut state, company) else { continue };
-            match state.pop(company, drains) {
-                Some(Waiter::Play(play)) => {
-                    state.last = Some(company);
+    /// Gives a free permit to whose turn it is. A play that need not be in memory is given nothing any
+    /// more where the engine drains.
+    fn give(self: &Arc<Self>, drains: bool) -> Given {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        while state.free > 0 {
+            let held = &state.held;
+            let Some((company, waiter)) = state.queues.pop_of(|company| self.may_have(held, company)) else { break };
+            match waiter {
+                // One that has left, or may as well go on elsewhere.
+                Waiter::Play(play) if !state.queued.remove(&play) || drains => {}
+                Waiter::Play(play) => {
+                    let Some(permit) = self.take(state, company) else { break };
                     state.granted.insert(play, permit);
-                    return (true, Some(play));
+                    return Given::To(play);
                 }
-                Some(Waiter::Here(give)) => {
-                    state.last = Some(company);
-                    drop(state);
+                Waiter::Here(give) => {
+                    let Some(permit) = self.take(state, company) else { break };
+                    drop(guard);
                     // Where nobody waits for it any more, it comes back by itself.
                     drop(give.send(permit));
-                    return (true, None);
-                }
-                None => {
-                    drop(state);
-                    drop(permit);
-                    return (true, None);
+                    return Given::Here;
                 }
             }
         }
-        (false, None)
+        Given::Nobody
     }
 }
 
@@ -202,8 +192,12 @@ impl Drop for Permits {
 /// under way still needs some.
 pub(super) async fn run(engine: Weak<Engine>, permits: Arc<Table>) {
     while let Some(engine) = engine.upgrade() {
-        while let (true, play) = permits.give(engine.is_draining()) {
-            play.into_iter().for_each(|play| engine.note(play, Note::Permit));
+        loop {
+            match permits.give(engine.is_draining()) {
+                Given::To(play) => engine.note(play, Note::Permit),
+                Given::Here => {}
+                Given::Nobody => break,
+            }
         }
         drop(engine);
         permits.bell.notified().await;
@@ -226,9 +220,14 @@ mod tests {
 
     /// Gives what is free; the plays that were given something, in order.
     fn given(permits: &Permits) -> Vec<PlayKey> {
-        std::iter::from_fn(|| Some(permits.0.give(false)).filter(|(goes_on, _)| *goes_on))
-            .filter_map(|(_, play)| play)
-            .collect()
+        let mut plays = Vec::new();
+        loop {
+            match permits.0.give(false) {
+                Given::To(play) => plays.push(play),
+                Given::Here => {}
+                Given::Nobody => return plays,
+            }
+        }
     }
 
     #[test]

@@ -15,9 +15,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_fr
 
 use super::apply::{id, read_id};
 use crate::limit::limit_key_bytes;
+use crate::turns::fair_share;
 use crate::{
-    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize,
-    WaitQuery, fair_share,
+    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize, WaitQuery,
 };
 
 /// The columns that make a header.
@@ -212,18 +212,18 @@ fn each_due_company(
 
 pub(super) fn due(connection: &mut Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<PlayKey>> {
     let connection = connection.transaction()?;
-    let mut by_company = Vec::new();
+    let mut plays = Vec::new();
     each_due_company(&connection, |company| {
-        let plays = connection
+        let of_company = connection
             .prepare_cached("SELECT play FROM plays WHERE company = ? AND due <= ? ORDER BY due, play LIMIT ?")?
             .query_map(params![id(company.0), now.0, limit], |row| {
                 Ok(PlayKey { company, play: PlayId(read_id(row.get_ref(0)?)?) })
             })?
             .collect::<Result<Vec<_>, _>>()?;
-        by_company.push(plays);
+        plays.extend(of_company);
         Ok(())
     })?;
-    Ok(fair_share(by_company, limit))
+    Ok(fair_share(plays, limit))
 }
 
 pub(super) fn next_due(connection: &mut Connection) -> rusqlite::Result<Option<Timestamp>> {
