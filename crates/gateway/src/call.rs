@@ -51,6 +51,11 @@ impl<P, Q, B> Call<P, Q, B> {
         self.caller().map(|caller| caller.company)
     }
 
+    /// Whether who asks is of the first company, whose administrators look after the installation.
+    pub(crate) fn looks_after_all(&self) -> Result<bool, ApiError> {
+        Ok(self.company()? == self.app.company)
+    }
+
     /// For changes of flows.
     pub(crate) fn edit(&self) -> Result<Edit, ApiError> {
         let caller = self.caller()?;

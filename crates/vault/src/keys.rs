@@ -29,7 +29,7 @@ pub enum KeyError {
     WellKnown(&'static str),
     /// A data key was wrapped by another master key.
     #[error(
-        "a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT, or ENCRYPTION_MASTER_KEY, to what they were"
+        "a data key was wrapped by the master key {0}, which is not among those given; set ENCRYPTION_KEY and ENCRYPTION_KEY_SALT, or ENCRYPTION_MASTER_KEY, to what they were, or give them as ENCRYPTION_PREVIOUS_KEY, ENCRYPTION_PREVIOUS_KEY_SALT and ENCRYPTION_PREVIOUS_MASTER_KEY"
     )]
     WrongMaster(String),
     /// A data key was altered.
@@ -114,6 +114,15 @@ impl MasterKey {
         Ok(Zeroizing::new(hex::encode(random::<32>()?)))
     }
 
+    /// Fresh values of `ENCRYPTION_KEY` and `ENCRYPTION_KEY_SALT`, for [`MasterKey::derive`].
+    ///
+    /// # Errors
+    /// Where the system has no randomness.
+    pub fn fresh_settings() -> Result<[Zeroizing<String>; 2], KeyError> {
+        let (key, salt) = (random::<{ KEY_DIGITS / 2 }>()?, random::<{ SALT_DIGITS / 2 }>()?);
+        Ok([Zeroizing::new(hex::encode(key)), Zeroizing::new(hex::encode(salt))])
+    }
+
     fn from_bytes(key: KeyBytes) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"flow8 master key id");
@@ -192,6 +201,12 @@ mod tests {
         let one = MasterKey::derive(&key(1), &salt()).expect("derives");
         assert_eq!(one.id(), MasterKey::derive(&key(1), &salt()).expect("derives").id());
         assert_ne!(one.id(), MasterKey::derive(&key(2), &salt()).expect("derives").id());
+    }
+
+    #[test]
+    fn fresh_settings_make_a_key() {
+        let [key, salt] = MasterKey::fresh_settings().expect("random");
+        MasterKey::derive(&key, &salt).expect("derives");
     }
 
     #[test]

@@ -21,6 +21,8 @@ const FORM: u8 = 1;
 /// The data keys of all companies, and the master key that wraps new ones.
 pub struct KeyRing {
     master: MasterKey,
+    /// The one before, until every data key is wrapped by the new one.
+    previous: Option<MasterKey>,
     keys: RwLock<Keys>,
 }
 
@@ -40,7 +42,36 @@ impl fmt::Debug for KeyRing {
 impl KeyRing {
     /// A ring without data keys.
     pub fn new(master: MasterKey) -> Self {
-        Self { master, keys: RwLock::default() }
+        Self { master, previous: None, keys: RwLock::default() }
+    }
+
+    /// The same, which also takes data keys that the master key before had wrapped.
+    #[must_use]
+    pub fn after(self, previous: Option<MasterKey>) -> Self {
+        Self { previous, ..self }
+    }
+
+    /// The id of the master key that wraps what is new.
+    pub fn master_id(&self) -> &str {
+        self.master.id()
+    }
+
+    /// A stored data key, wrapped anew; none where the master key wraps it already.
+    ///
+    /// # Errors
+    /// Where none of the master keys has wrapped it, or it was altered.
+    pub fn rewrap(&self, company: CompanyId, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, KeyError> {
+        let key = self.unwrap(company, wrapped)?;
+        if wrapped.master == self.master.id() {
+            return Ok(None);
+        }
+        self.master.wrap(company, &key).map(Some)
+    }
+
+    fn unwrap(&self, company: CompanyId, wrapped: &WrappedKey) -> Result<KeyBytes, KeyError> {
+        let mut masters = [Some(&self.master), self.previous.as_ref()].into_iter().flatten();
+        let master = masters.find(|master| master.id() == wrapped.master);
+        master.ok_or_else(|| KeyError::WrongMaster(wrapped.master.clone()))?.unwrap(company, wrapped)
     }
 
     /// Adds a stored data key. Of several for one company, the one with the latest id seals.
@@ -48,10 +79,7 @@ impl KeyRing {
     /// # Errors
     /// Where another master key wrapped it, or it was altered.
     pub fn add(&self, company: CompanyId, id: Id, wrapped: &WrappedKey) -> Result<(), KeyError> {
-        if wrapped.master != self.master.id() {
-            return Err(KeyError::WrongMaster(wrapped.master.clone()));
-        }
-        self.insert(company, id, self.master.unwrap(company, wrapped)?);
+        self.insert(company, id, self.unwrap(company, wrapped)?);
         Ok(())
     }
 
@@ -186,6 +214,25 @@ mod tests {
         assert_eq!(again.open(binding(COMPANY, "kv"), &old).expect("opens"), b"old");
         assert_eq!(again.open(binding(COMPANY, "kv"), &new).expect("opens"), b"new");
         assert_eq!(again.seal(binding(COMPANY, "kv"), b"x").expect("seals").0[1..13], *Id::from_parts(2, 1).as_bytes());
+    }
+
+    #[test]
+    fn a_data_key_moves_from_one_master_key_to_the_next() {
+        let master = || MasterKey::from_hex(&MasterKey::fresh_hex().expect("random")).expect("a key");
+        let (old, new, id) = (master(), master(), Id::from_parts(1, 1));
+        let before = KeyRing::new(old.clone());
+        let wrapped = before.make(COMPANY, id).expect("makes");
+        let sealed = before.seal(binding(COMPANY, "kv"), b"secret").expect("seals");
+        let between = KeyRing::new(new.clone()).after(Some(old));
+        between.add(COMPANY, id, &wrapped).expect("the one before is taken, too");
+        let again = between.rewrap(COMPANY, &wrapped).expect("wraps").expect("it was the old one's");
+        assert_eq!((again.master.as_str(), between.master_id()), (new.id(), new.id()));
+        assert_eq!(between.rewrap(COMPANY, &again), Ok(None));
+        assert_eq!(between.rewrap(OTHER, &wrapped), Err(KeyError::Altered));
+        let after = KeyRing::new(new);
+        after.add(COMPANY, id, &again).expect("the old one is not needed any more");
+        assert_eq!(after.open(binding(COMPANY, "kv"), &sealed).expect("opens"), b"secret");
+        assert!(matches!(before.add(COMPANY, id, &again), Err(KeyError::WrongMaster(_))));
     }
 
     #[test]

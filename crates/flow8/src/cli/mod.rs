@@ -14,6 +14,7 @@ mod console;
 mod exit;
 mod export;
 mod import;
+mod keys;
 mod migrate;
 mod modules;
 mod part;
@@ -60,6 +61,7 @@ commands! {
     Config(config::ConfigCommand),
     Export(export::Export),
     Import(import::Import),
+    Keys(keys::Keys),
     Migrate(migrate::Migrate),
     Modules(modules::Modules),
     Plays(plays::Plays),

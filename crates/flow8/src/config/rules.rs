@@ -26,6 +26,10 @@ pub(super) fn broken(loaded: &Loaded) -> Vec<Problem> {
     if encryption.key.is_some() && encryption.master_key.is_some() {
         broken.say("encryption.master_key", "stands in place of encryption.key; set one of them, not both");
     }
+    if encryption.previous_key.is_some() && encryption.previous_master_key.is_some() {
+        let message = "stands in place of encryption.previous_key; set one of them, not both";
+        broken.say("encryption.previous_master_key", message);
+    }
     if config.mongodb.uri.is_some() && encryption.key.is_none() && encryption.master_key.is_none() {
         broken.say(
             "encryption.key",
@@ -81,6 +85,18 @@ impl Broken<'_> {
             ("server.tls.key", server.tls.key.is_some(), "server.tls.cert", server.tls.cert.is_some()),
             ("encryption.key", encryption.key.is_some(), "encryption.key_salt", encryption.key_salt.is_some()),
             ("encryption.key_salt", encryption.key_salt.is_some(), "encryption.key", encryption.key.is_some()),
+            (
+                "encryption.previous_key",
+                encryption.previous_key.is_some(),
+                "encryption.previous_key_salt",
+                encryption.previous_key_salt.is_some(),
+            ),
+            (
+                "encryption.previous_key_salt",
+                encryption.previous_key_salt.is_some(),
+                "encryption.previous_key",
+                encryption.previous_key.is_some(),
+            ),
             ("oauth2.client_id", oauth2.client_id.is_some(), "oauth2.issuer", oauth2.issuer.is_some()),
             ("oauth2.issuer", oauth2.issuer.is_some(), "oauth2.client_id", oauth2.client_id.is_some()),
             ("oauth2.client_secret", oauth2.client_secret.is_some(), "oauth2.client_id", oauth2.client_id.is_some()),

@@ -99,6 +99,9 @@ pub struct Encryption {
     pub key: Option<HexSecret<256>>,
     pub key_salt: Option<HexSecret<64>>,
     pub master_key: Option<HexSecret<64>>,
+    pub previous_key: Option<HexSecret<256>>,
+    pub previous_key_salt: Option<HexSecret<64>>,
+    pub previous_master_key: Option<HexSecret<64>>,
 }
 
 /// The session of a person who signed in.
@@ -277,15 +280,33 @@ impl Config {
     /// # Errors
     /// Where anybody could guess it. It takes a moment, since the derivation is made to be slow.
     pub fn master_key(&self) -> Result<Option<MasterKey>, KeyError> {
-        match (&self.encryption.key, &self.encryption.key_salt) {
-            (Some(key), Some(salt)) => MasterKey::derive(key.reveal(), salt.reveal()).map(Some),
-            _ => self.encryption.master_key.as_ref().map(|key| MasterKey::given(key.reveal())).transpose(),
-        }
+        let Encryption { key, key_salt, master_key, .. } = &self.encryption;
+        master_of(key.as_ref(), key_salt.as_ref(), master_key.as_ref())
+    }
+
+    /// The master key before it that is configured.
+    ///
+    /// # Errors
+    /// As [`Config::master_key`].
+    pub fn previous_master_key(&self) -> Result<Option<MasterKey>, KeyError> {
+        let Encryption { previous_key, previous_key_salt, previous_master_key, .. } = &self.encryption;
+        master_of(previous_key.as_ref(), previous_key_salt.as_ref(), previous_master_key.as_ref())
     }
 
     /// The folder of objects, where they are in a folder.
     pub fn objects_dir(&self) -> PathBuf {
         self.storage.dir.clone().unwrap_or_else(|| self.data_dir.join("objects"))
+    }
+}
+
+fn master_of(
+    key: Option<&HexSecret<256>>,
+    salt: Option<&HexSecret<64>>,
+    master: Option<&HexSecret<64>>,
+) -> Result<Option<MasterKey>, KeyError> {
+    match key.zip(salt) {
+        Some((key, salt)) => MasterKey::derive(key.reveal(), salt.reveal()).map(Some),
+        None => master.map(|key| MasterKey::given(key.reveal())).transpose(),
     }
 }
 

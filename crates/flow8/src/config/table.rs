@@ -85,6 +85,19 @@ pub static SETTINGS: &[Setting] = &[
         "In place of both: the key that an embedded store made, which is in its file master.key."
     )
     .live(),
+    setting!(
+        encryption.previous_key,
+        ["ENCRYPTION_PREVIOUS_KEY"],
+        "",
+        "What encryption.key was before, until `flow8 keys rotate` has run."
+    ),
+    setting!(encryption.previous_key_salt, ["ENCRYPTION_PREVIOUS_KEY_SALT"], "", "The salt of that one."),
+    setting!(
+        encryption.previous_master_key,
+        ["ENCRYPTION_PREVIOUS_MASTER_KEY"],
+        "",
+        "What encryption.master_key was before, until `flow8 keys rotate` has run."
+    ),
     // Signing in.
     setting!(session.ttl_hours, ["SESSION_TTL_HOURS"], "1", "How long somebody stays signed in."),
     setting!(

@@ -13,6 +13,9 @@ use super::OpenError;
 /// The file's name.
 const FILE: &str = "master.key";
 
+/// The file of the key before it, until no data key needs it any more.
+const PREVIOUS: &str = "master.key.previous";
+
 /// Why the key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}; it holds the key of all that is sealed in this data folder", file.display())]
@@ -52,12 +55,46 @@ pub(super) fn found_in(folder: &Path) -> Result<Zeroizing<String>, OpenError> {
     }
 }
 
+/// The key before that one, as hex digits, if there is any.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn previous_in(folder: &Path) -> Result<Option<Zeroizing<String>>, KeyFileError> {
+    let file = folder.join(PREVIOUS);
+    match fs::read_to_string(&file) {
+        Ok(digits) => Ok(Some(Zeroizing::new(digits))),
+        Err(missing) if missing.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyFileError { file, source }),
+    }
+}
+
+/// Puts a fresh key in the place of the one in a data folder, which is kept beside it. A server that
+/// runs goes on with the one it has. Gives where the one before is.
+///
+/// # Errors
+/// Where there is none yet, where the one before is still there, or the folder cannot be written.
+pub fn replace_in(folder: &Path) -> Result<PathBuf, OpenError> {
+    let (file, previous) = (folder.join(FILE), folder.join(PREVIOUS));
+    let digits = found_in(folder)?;
+    let error = |source| KeyFileError { file: file.clone(), source };
+    if previous.exists() {
+        return Err(OpenError::OldKey(previous));
+    }
+    // Whenever this ends, every key that something is wrapped by is in one of the files.
+    write_secret(&previous, digits.as_bytes()).map_err(error)?;
+    let fresh = MasterKey::fresh_hex().map_err(|none| error(io::Error::other(none)))?;
+    write_secret(&file, fresh.as_bytes()).map_err(error)?;
+    Ok(previous)
+}
+
 /// Writes a file that nobody else may read, whole or not at all.
 ///
 /// # Errors
 /// Where it cannot be written.
 pub(super) fn write_secret(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = file.with_extension("new");
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -88,5 +125,21 @@ mod tests {
             let mode = fs::metadata(folder.path().join(FILE)).expect("is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn the_key_before_is_kept_until_somebody_removes_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(matches!(replace_in(folder.path()), Err(OpenError::NoKey(_))));
+        let first = kept_in(folder.path()).expect("is made");
+        assert!(previous_in(folder.path()).expect("reads").is_none());
+        let previous = replace_in(folder.path()).expect("replaces");
+        assert_eq!(previous_in(folder.path()).expect("reads").as_ref(), Some(&first));
+        let second = kept_in(folder.path()).expect("is read");
+        assert_ne!(second, first);
+        assert!(matches!(replace_in(folder.path()), Err(OpenError::OldKey(_))), "else the first would be lost");
+        assert_eq!(kept_in(folder.path()).expect("is read"), second);
+        fs::remove_file(previous).expect("removes");
+        replace_in(folder.path()).expect("replaces");
     }
 }

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use vault::{KeyRing, MasterKey, TokenHash};
 
 pub use guide::{Guide, GuideError};
-pub use keys::KeyFileError;
+pub use keys::{KeyFileError, replace_in as replace_key_in};
 
 use crate::config::{Config, SameSite};
 use crate::failpoint::Faults;
@@ -80,6 +80,12 @@ pub enum OpenError {
         .0.display()
     )]
     NoKey(PathBuf),
+    /// The key before the one that is to be replaced is still there.
+    #[error(
+        "{} is there still: run flow8 keys rotate, which moves everything to the newest key, and remove the file",
+        .0.display()
+    )]
+    OldKey(PathBuf),
     /// The keys that are configured cannot be used.
     #[error("{0}")]
     Key(#[from] vault::KeyError),
@@ -144,7 +150,8 @@ impl Installation {
             None if is_in_use(&*store).await? => MasterKey::from_hex(&keys::found_in(folder)?)?,
             None => MasterKey::from_hex(&keys::kept_in(folder)?)?,
         };
-        let (world, ring) = (Arc::new(SystemWorld::with_skew(faults.skew)), Arc::new(KeyRing::new(master)));
+        let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
+        let world = Arc::new(SystemWorld::with_skew(faults.skew));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
         let engine = Engine::new(engine::Parts {
             store,
@@ -198,6 +205,14 @@ impl Installation {
     /// The first company.
     pub fn company(&self) -> CompanyId {
         self.bootstrap.company
+    }
+}
+
+/// The master key before the one that wraps what is new, if there is any.
+fn previous_master(config: &Config, folder: &Path) -> Result<Option<MasterKey>, OpenError> {
+    match config.previous_master_key()? {
+        Some(previous) => Ok(Some(previous)),
+        None => Ok(keys::previous_in(folder)?.map(|digits| MasterKey::from_hex(&digits)).transpose()?),
     }
 }
 

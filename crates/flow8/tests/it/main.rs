@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod durable;
 mod help;
+mod keys;
 mod limits;
 mod modules;
 mod mongo;

@@ -97,18 +97,13 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-/// Whether who asks looks after the whole installation.
-fn looks_after_all<P, Q, B>(call: &Call<P, Q, B>) -> Result<bool, ApiError> {
-    Ok(call.company()? == call.app.company)
-}
-
 async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<CompanyView>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
     let query = DocQuery::all(CompanyId::INSTALLATION, DocKind::Company, engine::companies::COMPANIES);
     let mut seen = Vec::new();
     for doc in call.app.engine.store().docs(&query).await? {
         let company: Company = doc.read()?;
-        if company.id == call.company()? || looks_after_all(&call)? {
+        if company.id == call.company()? || call.looks_after_all()? {
             seen.push(company.into());
         }
     }
@@ -116,7 +111,7 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<CompanyView>>
 }
 
 async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<CompanyView>, ApiError> {
-    if !looks_after_all(&call)? {
+    if !call.looks_after_all()? {
         return Err(ApiError::forbidden("companies are added by the administrators of the first one"));
     }
     let (engine, Json(new)) = (&call.app.engine, &call.body);
@@ -153,7 +148,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
 async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<CompanyView>, ApiError> {
     let (id, Json(changes)) = (call.path.id, &call.body);
     let unknown = || ApiError::not_found("COMPANY_NOT_FOUND", format!("there is no company {id}"));
-    if id != call.company()? && !looks_after_all(&call)? {
+    if id != call.company()? && !call.looks_after_all()? {
         return Err(unknown());
     }
     let doc = call.app.engine.store().doc(&Company::key(id)).await?.ok_or_else(unknown)?;

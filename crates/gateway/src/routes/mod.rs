@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod auth;
 mod companies;
+mod data_keys;
 mod events;
 mod expressions;
 mod files;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Route> {
         audit::routes(),
         auth::routes(),
         companies::routes(),
+        data_keys::routes(),
         events::routes(),
         expressions::routes(),
         files::routes(),
