@@ -14,8 +14,8 @@ use tokio::sync::watch;
 /// Plays that may be at the narrow place at once.
 pub(crate) const LIMIT: usize = 3;
 
-/// How long each is there.
-const STAY: Duration = Duration::from_millis(60);
+/// How long each is there once the limit has been reached: one too many would come meanwhile.
+const STAY: Duration = Duration::from_secs(1);
 
 /// The flows that go there.
 pub(crate) const FLOWS: [&str; 2] = [
@@ -25,7 +25,7 @@ kind: Flow
 name: Limited
 concurrency: {limit: 3}
 layers:
-  - {ref: narrow, appId: curl, args: {method: GET, url: "{{ $prev.args.peer }}/narrow/{{ $prev.args.name }}"}}
+  - {ref: narrow, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.peer }}/narrow/{{ $prev.args.name }}"}}
 "#,
     r#"
 apiVersion: flow8/v1
@@ -41,8 +41,10 @@ layers:
 pub(crate) struct Outside(Arc<Seen>);
 
 struct Seen {
-    /// Who is at the narrow place, how often; and the most that were there at once.
-    narrow: Mutex<(BTreeMap<String, usize>, usize)>,
+    /// Who is at the narrow place, how often.
+    narrow: Mutex<BTreeMap<String, usize>>,
+    /// The most that were there at once.
+    most: watch::Sender<usize>,
     /// When each was called that is kept.
     kept: Mutex<BTreeMap<String, Vec<Instant>>>,
     /// Whether those who are kept may go.
@@ -52,7 +54,8 @@ struct Seen {
 impl Outside {
     /// Serves on a free port, for as long as the runtime lives.
     pub(crate) async fn serve() -> (Self, String) {
-        let seen = Seen { narrow: Mutex::default(), kept: Mutex::default(), open: watch::Sender::new(false) };
+        let (most, open) = (watch::Sender::new(0), watch::Sender::new(false));
+        let seen = Seen { narrow: Mutex::default(), most, kept: Mutex::default(), open };
         let outside = Self(Arc::new(seen));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -64,7 +67,7 @@ impl Outside {
 
     /// The most plays that were at the narrow place at once.
     pub(crate) fn most(&self) -> usize {
-        self.0.narrow.lock().unwrap_or_else(PoisonError::into_inner).1
+        *self.0.most.borrow()
     }
 
     /// When a play called that is kept.
@@ -84,10 +87,10 @@ struct Stay<'s>(&'s Seen, String);
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
         let mut narrow = self.0.narrow.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = narrow.0.entry(self.1.clone()).or_default();
+        let there = narrow.entry(self.1.clone()).or_default();
         *there -= 1;
         if *there == 0 {
-            narrow.0.remove(&self.1);
+            narrow.remove(&self.1);
         }
     }
 }
@@ -95,10 +98,12 @@ impl Drop for Stay<'_> {
 async fn narrow(State(Outside(seen)): State<Outside>, Path(name): Path<String>) -> &'static str {
     {
         let mut narrow = seen.narrow.lock().unwrap_or_else(PoisonError::into_inner);
-        *narrow.0.entry(name.clone()).or_default() += 1;
-        narrow.1 = narrow.1.max(narrow.0.len());
+        *narrow.entry(name.clone()).or_default() += 1;
+        seen.most.send_modify(|most| *most = narrow.len().max(*most));
     }
     let _stay = Stay(&seen, name);
+    // Those who are let in wait for each other: a limit that is never reached limits nothing.
+    let _ = seen.most.subscribe().wait_for(|most| *most >= LIMIT).await;
     tokio::time::sleep(STAY).await;
     "through"
 }
