@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use engine::failpoint::FailPoint;
+use model::Value;
 use store_suite::set::ReplicaSet;
 
 use crate::outside::Outside;
+use crate::peer::Peer;
 use crate::replicas::{COUNT, Replicas};
-use crate::tale::{Dice, LOOK};
+use crate::tale::{Dice, LOOK, is_over};
 
 /// Plays that are kept waiting on a replica to which something happens.
 const PROBES: usize = 3;
@@ -24,6 +27,8 @@ pub(crate) enum Fault {
     Pause(usize),
     /// SIGSTOP and SIGCONT, perhaps before anybody noticed.
     Doze(usize, Duration),
+    /// It stands still the n-th time that it is about to do this, until all has ended without it; then SIGCONT.
+    Halt(usize, FailPoint, u64),
     /// The primary gives way to another.
     StepDown,
     /// A server of the database is cut off for a while: from replicas and from the others.
@@ -37,10 +42,12 @@ impl Fault {
     pub(crate) fn of(dice: &mut Dice) -> Vec<Self> {
         let millis = |dice: &mut Dice, end| Duration::from_millis(dice.below(end));
         let replica = dice.below(COUNT as u64) as usize;
-        let of_replica = match dice.below(5) {
+        let of_replica = match dice.below(7) {
             0 | 1 => Self::Kill(replica),
             2 | 3 => Self::Pause(replica),
-            _ => Self::Doze(replica, millis(dice, 4_000)),
+            4 => Self::Doze(replica, millis(dice, 4_000)),
+            5 => Self::Halt(replica, FailPoint::BeforeEffect, 1 + dice.below(6)),
+            _ => Self::Halt(replica, FailPoint::BeforeCommit, 1 + dice.below(12)),
         };
         let of_database = match dice.below(4) {
             0 | 1 => Self::StepDown,
@@ -58,11 +65,18 @@ impl Fault {
         matches!(self, Self::StepDown | Self::Cut(..) | Self::Slow)
     }
 
+    /// Which replica is told to stand still, and where.
+    pub(crate) fn halt(self) -> Option<(usize, String)> {
+        let Self::Halt(at, point, times) = self else { return None };
+        Some((at, format!("{point}:{times}:stop")))
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kill(_) => "SIGKILL of a replica",
             Self::Pause(_) => "SIGSTOP of a replica until others took over",
             Self::Doze(..) => "SIGSTOP of a replica for a moment",
+            Self::Halt(..) => "a replica that stood still until it was too late",
             Self::StepDown => "step-down of the primary",
             Self::Cut(..) => "a database server cut off",
             Self::Slow => "a primary that stands still again and again",
@@ -96,6 +110,10 @@ impl Fault {
                 replica.signal("STOP");
                 tokio::time::sleep(long).await;
                 replica.signal("CONT");
+                Vec::new()
+            }
+            Self::Halt(at, point, _) => {
+                stage.come_too_late(at, point).await;
                 Vec::new()
             }
             Self::StepDown => {
@@ -139,6 +157,7 @@ fn now() -> Instant {
 pub(crate) struct Stage<'s> {
     pub(crate) set: &'s ReplicaSet,
     pub(crate) replicas: &'s Replicas,
+    pub(crate) peer: &'s Peer,
     pub(crate) outside: &'s Outside,
     pub(crate) outside_url: &'s str,
 }
@@ -174,5 +193,49 @@ impl Stage<'_> {
             resumed.push(again.saturating_duration_since(began));
         }
         resumed
+    }
+
+    /// Waits until a replica stands still and all has ended without it. Then it goes on, and must change nothing.
+    async fn come_too_late(&self, at: usize, point: FailPoint) {
+        let Some(replica) = self.replicas.get(at) else { return };
+        let answers = async || replica.ask("GET", "/plays?size=1", &Value::Null).await.is_some();
+        while answers().await {
+            if is_over(self.replicas).await {
+                // It had too little to do.
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        self.replicas.take(at);
+        while !is_over(self.replicas).await {
+            tokio::time::sleep(LOOK).await;
+        }
+        let now = async || {
+            let plays = self.replicas.granted(at + 1, "GET", "/plays?size=100", &Value::Null).await;
+            (self.peer.count() + self.outside.calls(), plays)
+        };
+        let ((calls, plays), said) = (now().await, replica.log().len());
+        let nothing_happens = async || {
+            let (called, changed) = now().await;
+            assert_eq!(called, calls, "replica {at} reached outside too late\n{}", replica.log());
+            assert!(changed == plays, "replica {at} committed too late\n{}\n{}", plays.to_json(), changed.to_json());
+        };
+        let stood_still = !answers().await;
+        replica.signal("CONT");
+        // It finds what it was at in other hands, and says so.
+        let told: &[&str] = match point {
+            FailPoint::BeforeEffect => &["was given up while it was at it"],
+            _ => &["letting a play go", "cannot take a play up"],
+        };
+        let lets_go = || {
+            let log = replica.log();
+            told.iter().any(|told| log[said..].contains(told))
+        };
+        while stood_still && !lets_go() {
+            nothing_happens().await;
+            tokio::time::sleep(LOOK).await;
+        }
+        nothing_happens().await;
+        self.replicas.put_back(at, replica);
     }
 }

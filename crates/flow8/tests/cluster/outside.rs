@@ -2,6 +2,7 @@
 //! the first who calls waiting, so that it is seen when another takes over.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ struct Seen {
     narrow: Mutex<BTreeMap<String, usize>>,
     /// The most that were there at once.
     most: watch::Sender<usize>,
+    /// Calls of either place.
+    calls: AtomicU64,
     /// When each was called that is kept.
     kept: Mutex<BTreeMap<String, Vec<Instant>>>,
     /// Whether those who are kept may go.
@@ -55,7 +58,7 @@ impl Outside {
     /// Serves on a free port, for as long as the runtime lives.
     pub(crate) async fn serve() -> (Self, String) {
         let (most, open) = (watch::Sender::new(0), watch::Sender::new(false));
-        let seen = Seen { narrow: Mutex::default(), most, kept: Mutex::default(), open };
+        let seen = Seen { narrow: Mutex::default(), most, calls: AtomicU64::default(), kept: Mutex::default(), open };
         let outside = Self(Arc::new(seen));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -68,6 +71,11 @@ impl Outside {
     /// The most plays that were at the narrow place at once.
     pub(crate) fn most(&self) -> usize {
         *self.0.most.borrow()
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::Acquire)
     }
 
     /// When a play called that is kept.
@@ -96,6 +104,7 @@ impl Drop for Stay<'_> {
 }
 
 async fn narrow(State(Outside(seen)): State<Outside>, Path(name): Path<String>) -> &'static str {
+    seen.calls.fetch_add(1, Ordering::AcqRel);
     {
         let mut narrow = seen.narrow.lock().unwrap_or_else(PoisonError::into_inner);
         *narrow.entry(name.clone()).or_default() += 1;
@@ -110,6 +119,7 @@ async fn narrow(State(Outside(seen)): State<Outside>, Path(name): Path<String>) 
 
 #[expect(clippy::disallowed_methods, reason = "a process is killed in real time")]
 async fn kept(State(Outside(seen)): State<Outside>, Path(name): Path<String>) -> &'static str {
+    seen.calls.fetch_add(1, Ordering::AcqRel);
     let is_first = {
         let mut kept = seen.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = kept.entry(name).or_default();

@@ -18,13 +18,15 @@ pub(crate) struct Replicas {
     folder: PathBuf,
     uri: String,
     database: String,
+    /// Which of them stands still, and where.
+    halt: Option<(usize, String)>,
     running: Mutex<[Option<Arc<Server>>; COUNT]>,
 }
 
 impl Replicas {
     /// Starts all of them.
-    pub(crate) async fn start(folder: PathBuf, uri: String, database: String) -> Self {
-        let replicas = Self { folder, uri, database, running: Mutex::default() };
+    pub(crate) async fn start(folder: PathBuf, uri: String, database: String, halt: Option<(usize, String)>) -> Self {
+        let replicas = Self { folder, uri, database, halt, running: Mutex::default() };
         futures::future::join_all((0..COUNT).map(|at| replicas.begin(at))).await;
         replicas
     }
@@ -32,7 +34,9 @@ impl Replicas {
     /// Starts one, and waits until it serves.
     pub(crate) async fn begin(&self, at: usize) {
         let (folder, uri, database) = (self.folder.join(format!("{at}")), self.uri.clone(), self.database.clone());
-        let start = tokio::task::spawn_blocking(move || Server::start(&folder, &uri, &database, SKEWS[at]));
+        let halt = self.halt.as_ref().filter(|(which, _)| *which == at).map(|(_, point)| point.clone());
+        let start =
+            tokio::task::spawn_blocking(move || Server::start(&folder, &uri, &database, SKEWS[at], halt.as_deref()));
         let server = start.await.expect("it starts");
         self.running()[at] = Some(Arc::new(server));
     }
@@ -49,6 +53,11 @@ impl Replicas {
     /// Takes one out: whoever asks does not find it any more.
     pub(crate) fn take(&self, at: usize) -> Option<Arc<Server>> {
         self.running()[at].take()
+    }
+
+    /// Puts one back that was taken out.
+    pub(crate) fn put_back(&self, at: usize, server: Arc<Server>) {
+        self.running()[at] = Some(server);
     }
 
     /// What any of them grants, the first time one can, beginning with one of them.

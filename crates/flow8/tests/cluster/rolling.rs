@@ -32,7 +32,7 @@ fn a_rolling_restart_under_load_loses_nothing_and_doubles_nothing() {
     runtime.block_on(async {
         let set = ReplicaSet::start().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let replicas = Replicas::start(folder.path().to_owned(), set.uri(), "rolling".to_owned()).await;
+        let replicas = Replicas::start(folder.path().to_owned(), set.uri(), "rolling".to_owned(), None).await;
         tokio::time::timeout(PATIENCE, roll(&replicas)).await.expect("nothing hangs");
     });
 }

@@ -40,8 +40,8 @@ fn digits(count: usize) -> String {
 impl Server {
     /// Starts flow8 on a data folder and a database, and waits until it serves.
     ///
-    /// Its clock is wrong by so many milliseconds.
-    pub(crate) fn start(folder: &Path, uri: &str, database: &str, skew: i64) -> Self {
+    /// Its clock is wrong by so many milliseconds. At `halt` it stands still.
+    pub(crate) fn start(folder: &Path, uri: &str, database: &str, skew: i64, halt: Option<&str>) -> Self {
         let log = folder.with_extension("log");
         let mut process = Command::new(env!("CARGO_BIN_EXE_flow8"))
             .args(["serve", "--port", "0", "--log-level", "info", "--set", "egress.allow=127.0.0.0/8"])
@@ -51,6 +51,7 @@ impl Server {
             .env("MONGODB_URI", uri)
             .env("MONGODB_DB", database)
             .env("FLOW8_CLOCK_SKEW", skew.to_string())
+            .envs(halt.map(|point| ("FLOW8_FAILPOINT", point)))
             .env("ENCRYPTION_KEY", digits(256))
             .env("ENCRYPTION_KEY_SALT", digits(64))
             .stdin(Stdio::null())

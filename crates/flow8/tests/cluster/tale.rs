@@ -65,17 +65,18 @@ impl fmt::Display for Story {
 /// Tells one seed, and checks what is left of it.
 pub(crate) async fn tell(seed: u64, set: &ReplicaSet) -> Story {
     let folder = tempfile::tempdir().expect("a folder");
-    let replicas = Replicas::start(folder.path().to_owned(), set.uri(), format!("seed{seed}")).await;
-    let told = tokio::time::timeout(PATIENCE, go_on(seed, set, &replicas)).await;
+    let mut dice = Dice(seed);
+    let faults = Fault::of(&mut dice);
+    let halt = faults.iter().find_map(|fault| fault.halt());
+    let replicas = Replicas::start(folder.path().to_owned(), set.uri(), format!("seed{seed}"), halt).await;
+    let told = tokio::time::timeout(PATIENCE, go_on(seed, faults, dice, set, &replicas)).await;
     told.unwrap_or_else(|_| {
         let logs = (0..COUNT).filter_map(|at| replicas.get(at)).map(|server| server.log());
         panic!("seed {seed}: something hangs\n{}", logs.collect::<Vec<_>>().join("\n---\n"))
     })
 }
 
-async fn go_on(seed: u64, set: &ReplicaSet, replicas: &Replicas) -> Story {
-    let mut dice = Dice(seed);
-    let faults = Fault::of(&mut dice);
+async fn go_on(seed: u64, faults: Vec<Fault>, mut dice: Dice, set: &ReplicaSet, replicas: &Replicas) -> Story {
     let begins: Vec<Duration> = faults.iter().map(|_| Duration::from_millis(dice.below(1_500))).collect();
     let peer = Peer::default();
     let (outside, outside_url) = Outside::serve().await;
@@ -83,7 +84,7 @@ async fn go_on(seed: u64, set: &ReplicaSet, replicas: &Replicas) -> Story {
     for flow in FLOWS.into_iter().chain([CHILD, FLOW]) {
         replicas.granted(0, "POST", "/flows", &yaml::read(flow).expect("YAML").value).await;
     }
-    let stage = Stage { set, replicas, outside: &outside, outside_url: &outside_url };
+    let stage = Stage { set, replicas, peer: &peer, outside: &outside, outside_url: &outside_url };
 
     let happening = async {
         let each = faults.iter().zip(&begins).map(async |(fault, begins)| {
@@ -110,7 +111,7 @@ async fn go_on(seed: u64, set: &ReplicaSet, replicas: &Replicas) -> Story {
     };
     let settling = async {
         let mut in_doubt = 0;
-        while ended(replicas, "crash").await < PLAYS as i64 || ended(replicas, "limited").await < LIMITED as i64 {
+        while !is_over(replicas).await {
             for server in (0..COUNT).filter_map(|at| replicas.get(at)) {
                 in_doubt += settle::answer(&server).await.unwrap_or_default();
             }
@@ -142,6 +143,11 @@ async fn go_on(seed: u64, set: &ReplicaSet, replicas: &Replicas) -> Story {
         assert_eq!(outside.kept(&name).len(), 2, "seed {seed}: {name}");
     }
     Story { faults, calls: peer.count(), in_doubt, resumed }
+}
+
+/// Whether all plays have ended but those that are kept waiting.
+pub(crate) async fn is_over(replicas: &Replicas) -> bool {
+    ended(replicas, "crash").await >= PLAYS as i64 && ended(replicas, "limited").await >= LIMITED as i64
 }
 
 /// How many plays of a flow have ended.
