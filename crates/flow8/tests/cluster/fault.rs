@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     StepDown,
     /// A server of the database is cut off for a while: from replicas and from the others.
     Cut(usize, Duration),
+    /// The primary is alone for a while, and then gone: what it took meanwhile, nobody else has.
+    Alone(Duration),
     /// The primary stands still again and again.
     Slow,
 }
@@ -49,9 +51,10 @@ impl Fault {
             5 => Self::Halt(replica, FailPoint::BeforeEffect, 1 + dice.below(6)),
             _ => Self::Halt(replica, FailPoint::BeforeCommit, 1 + dice.below(12)),
         };
-        let of_database = match dice.below(4) {
-            0 | 1 => Self::StepDown,
-            2 => Self::Cut(dice.below(3) as usize, millis(dice, 3_000)),
+        let of_database = match dice.below(5) {
+            0 => Self::StepDown,
+            1 | 2 => Self::Alone(Duration::from_millis(800) + millis(dice, 700)),
+            3 => Self::Cut(dice.below(3) as usize, millis(dice, 3_000)),
             _ => Self::Slow,
         };
         match dice.below(4) {
@@ -62,7 +65,7 @@ impl Fault {
     }
 
     pub(crate) fn is_of_database(self) -> bool {
-        matches!(self, Self::StepDown | Self::Cut(..) | Self::Slow)
+        matches!(self, Self::StepDown | Self::Cut(..) | Self::Alone(_) | Self::Slow)
     }
 
     /// Which replica is told to stand still, and where.
@@ -79,6 +82,7 @@ impl Fault {
             Self::Halt(..) => "a replica that stood still until it was too late",
             Self::StepDown => "step-down of the primary",
             Self::Cut(..) => "a database server cut off",
+            Self::Alone(_) => "a primary that was alone, and is gone",
             Self::Slow => "a primary that stands still again and again",
         }
     }
@@ -125,6 +129,24 @@ impl Fault {
                 network.cut();
                 tokio::time::sleep(long).await;
                 network.mend();
+                Vec::new()
+            }
+            Self::Alone(long) => {
+                let primary = stage.set.primary().await;
+                let members = stage.set.members().iter().enumerate();
+                let (alone, others): (Vec<_>, Vec<_>) = members.partition(|(at, _)| *at == primary);
+                others.iter().for_each(|(_, other)| other.server.signal("STOP"));
+                tokio::time::sleep(long).await;
+                for (_, gone) in &alone {
+                    gone.network.cut();
+                    gone.server.signal("STOP");
+                }
+                others.iter().for_each(|(_, other)| other.server.signal("CONT"));
+                stage.set.takes_writes().await;
+                for (_, back) in &alone {
+                    back.server.signal("CONT");
+                    back.network.mend();
+                }
                 Vec::new()
             }
             Self::Slow => {
