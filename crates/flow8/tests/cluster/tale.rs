@@ -26,6 +26,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// After that long something hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// The server ends what a process left open after a minute. Whoever takes over must not have to wait for that.
+const REAPED: Duration = Duration::from_secs(50);
+
 /// A little randomness that a seed makes: SplitMix64.
 pub(crate) struct Dice(u64);
 
@@ -121,6 +124,8 @@ async fn go_on(seed: u64, faults: Vec<Fault>, mut dice: Dice, set: &ReplicaSet, 
     };
     let (resumed, plays, in_doubt) = tokio::join!(happening, wishing, settling);
 
+    let waited = resumed.iter().max().copied().unwrap_or_default();
+    assert!(waited < REAPED, "seed {seed}: a play was held up for {waited:?} by what a replica left open");
     let probed = if resumed.is_empty() { 0 } else { resumed.len() as i64 };
     while ended(replicas, "probe").await < probed {
         tokio::time::sleep(LOOK).await;
