@@ -53,7 +53,8 @@ fn compare(stage: &Stage, name: &str, connections: usize) -> Outcome<Compared> {
     flow8.load(connections, WARM_UP)?;
     let (bare_process, address) = bare(stage, name, &server)?;
     let body = serde_json::json!({ "args": order() }).to_string();
-    let mut bare = Side { address, request: request("POST", "/run", "accept: */*", body.as_bytes()), rounds: Vec::new() };
+    let mut bare =
+        Side { address, request: request("POST", "/run", "accept: */*", body.as_bytes()), rounds: Vec::new() };
     bare.load(connections, WARM_UP)?;
     let (mut cpu, mut bare_cpu) = (Vec::new(), Vec::new());
     for _ in 0..stage.rounds {
