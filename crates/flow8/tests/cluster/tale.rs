@@ -7,12 +7,13 @@ use std::time::Duration;
 use model::Value;
 use store_suite::set::ReplicaSet;
 
+use crate::check::{self, Faults};
 use crate::fault::{Fault, Stage};
 use crate::flow::{CHILD, FLOW};
 use crate::outside::{FLOWS, LIMIT, Outside};
 use crate::peer::Peer;
 use crate::replicas::{COUNT, Replicas};
-use crate::{check, settle};
+use crate::settle;
 
 /// Plays of twenty steps in one seed.
 const PLAYS: usize = 8;
@@ -135,10 +136,13 @@ async fn go_on(seed: u64, faults: Vec<Fault>, mut dice: Dice, set: &ReplicaSet, 
         let again = replicas.wish(number % COUNT, "crash", &peer_url, name).await;
         assert_eq!(again, (id.clone(), true), "seed {seed}: {name} was acknowledged and is lost");
     }
-    let cut_off = faults.iter().filter(|fault| !fault.is_of_database()).count();
+    let happened = Faults {
+        cut_off: faults.iter().filter(|fault| !fault.is_of_database()).count(),
+        stood_still: faults.iter().filter(|fault| matches!(fault, Fault::Pause(_) | Fault::Doze(..))).count(),
+    };
     for at in 0..COUNT {
         let server = replicas.get(at).expect("it runs again");
-        check::all(seed, &server, &peer, &plays, cut_off).await;
+        check::all(seed, &server, &peer, &plays, happened).await;
         let limited = server.granted("GET", "/plays?flowId=limited&size=1", &Value::Null).await.expect("answers");
         assert_eq!(limited.get("total").and_then(Value::as_i64), Some(LIMITED as i64), "seed {seed}");
     }

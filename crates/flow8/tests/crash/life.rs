@@ -8,7 +8,7 @@ use std::{fmt, fs};
 use engine::failpoint::FailPoint;
 use model::Value;
 
-use crate::check;
+use crate::check::{self, Faults};
 use crate::flow::{CHILD, FLOW};
 use crate::peer::Peer;
 use crate::server::Server;
@@ -129,7 +129,7 @@ pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
     }
     let in_doubt = settle(&second, PLAYS).await.expect("lives");
     // One process died, so one attempt at most was cut off.
-    check::all(seed, &second, &peer, &plays, 1).await;
+    check::all(seed, &second, &peer, &plays, Faults { cut_off: 1, stood_still: 0 }).await;
     let resumed = if acknowledged.is_empty() { None } else { first_after(&peer, &names, began).map(|at| at - began) };
     Story { death, calls: peer.count(), in_doubt, resumed }
 }
