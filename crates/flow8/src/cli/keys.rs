@@ -9,7 +9,8 @@ use vault::MasterKey;
 use super::plays::text;
 use super::{Answer, CommandError, Exit, Session, SettingFlags};
 use crate::client::Api;
-use crate::installation::replace_key_in;
+use crate::config::Config;
+use crate::installation::{OpenError, moving, replace_key_in};
 
 /// Make, list and rotate the keys that secrets are sealed with
 #[derive(Debug, clap::Args)]
@@ -40,9 +41,13 @@ impl Keys {
 
 fn new(session: &mut Session<'_, '_>) -> Answer {
     let config = session.config(&SettingFlags::default())?.config;
+    if keeps_its_own(&config) { new_in_folder(session, &config.data_dir) } else { new_settings(session) }
+}
+
+/// Whether the master key is the one that the embedded store made.
+fn keeps_its_own(config: &Config) -> bool {
     let encryption = &config.encryption;
-    let keeps_its_own = config.mongodb.uri.is_none() && encryption.key.is_none() && encryption.master_key.is_none();
-    if keeps_its_own { new_in_folder(session, &config.data_dir) } else { new_settings(session) }
+    config.mongodb.uri.is_none() && encryption.key.is_none() && encryption.master_key.is_none()
 }
 
 fn new_in_folder(session: &mut Session<'_, '_>, folder: &std::path::Path) -> Answer {
@@ -90,6 +95,12 @@ async fn list(session: &mut Session<'_, '_>, api: &Api) -> Answer {
 
 async fn rotate(session: &mut Session<'_, '_>, api: &Api) -> Answer {
     let done = api.post("/data-keys/rotate", Value::Null).await?;
+    let newest = newest_in_folder(session)?;
+    if newest.is_some_and(|newest| newest != text(&done, "master")) {
+        // Whoever took the key before away now would lose what it wraps.
+        let message = "flow8 runs with the master key before; restart it, and run flow8 keys rotate again".to_owned();
+        return Err(CommandError { exit: Exit::Negative, message });
+    }
     if session.globals.json {
         session.console.json(&done)?;
         return Ok(Exit::Ok);
@@ -102,4 +113,18 @@ async fn rotate(session: &mut Session<'_, '_>, api: &Api) -> Answer {
         "the previous master key opens nothing more of this store; backups keep needing theirs"
     )?;
     Ok(Exit::Ok)
+}
+
+/// The id of the master key that is kept in the data folder, where it is the one that counts.
+fn newest_in_folder(session: &mut Session<'_, '_>) -> Result<Option<String>, CommandError> {
+    let config = session.config(&SettingFlags::default())?.config;
+    if session.remote()?.is_some() || !keeps_its_own(&config) {
+        return Ok(None);
+    }
+    match moving::master(&config) {
+        Ok(master) => Ok(Some(master.id().to_owned())),
+        // The server has its key from its own settings.
+        Err(OpenError::NoKey(_)) => Ok(None),
+        Err(error) => Err(CommandError { exit: Exit::Unreachable, message: error.to_string() }),
+    }
 }
