@@ -8,6 +8,7 @@ mod cases;
 mod compare;
 mod filling;
 pub mod mongod;
+pub mod port;
 pub mod proxy;
 pub mod set;
 mod things;

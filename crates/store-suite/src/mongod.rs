@@ -1,6 +1,5 @@
 //! [`Mongod`]: a real MongoDB server, for as long as a test needs it.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -8,6 +7,8 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::bson::doc;
 use mongodb::options::ReadPreference;
+
+use crate::port::Port;
 
 /// Where the script lies that says where `mongod` is, and fetches one where there is none.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/mongod");
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server, a replica set of one unless it stands alone. It ends, and what it kept goes, when this is dropped.
 pub struct Mongod {
     process: Child,
-    port: u16,
+    port: Port,
     /// What clients add to its URI.
     options: String,
     _folder: tempfile::TempDir,
@@ -32,12 +33,6 @@ pub fn program() -> PathBuf {
     let found = Command::new(SCRIPT).stderr(Stdio::inherit()).output().expect("scripts/mongod runs");
     assert!(found.status.success(), "there is no mongod; scripts/mongod says above how to get one");
     PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 impl Mongod {
@@ -72,13 +67,13 @@ impl Mongod {
 
     fn start_with(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let port = Port::find();
         let process = Command::new(program())
             .args(words)
             .args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--quiet", "--nounixsocket"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .arg("--port")
-            .arg(port.to_string())
+            .arg(port.number().to_string())
             .arg("--dbpath")
             .arg(folder.path())
             .stdout(Stdio::null())
@@ -94,7 +89,7 @@ impl Mongod {
     pub async fn initiate(&self) {
         let client = Client::with_uri_str(self.direct_uri()).await.expect("a URI");
         let admin = client.database("admin");
-        let host = format!("127.0.0.1:{}", self.port);
+        let host = format!("127.0.0.1:{}", self.port());
         let set = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
         let become_primary = async {
             // The driver waits until the server answers.
@@ -119,17 +114,17 @@ impl Mongod {
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Its URI, once it is a replica set.
     pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0{}", self.port, self.options)
+        format!("mongodb://127.0.0.1:{}/?replicaSet=rs0{}", self.port(), self.options)
     }
 
     /// Its URI before.
     pub fn direct_uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?directConnection=true{}", self.port, self.options)
+        format!("mongodb://127.0.0.1:{}/?directConnection=true{}", self.port(), self.options)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `flow8 run`: a file in its own process; a flow of a folder, of the server that has it, of any server.
 
-use std::net::TcpListener;
+use store_suite::port::Port;
 
 use crate::server::{Start, json, part};
 use crate::{Ended, Flow8};
@@ -131,9 +131,8 @@ fn a_flow_runs_on_the_folder_on_its_server_and_on_a_server_that_is_named() {
 
 #[test]
 fn a_server_that_does_not_answer_is_said_to() {
-    // Nobody listens there: the port was free a moment ago, and nobody else is told of it.
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let url = format!("http://{free}");
+    let nobody = Port::find();
+    let url = format!("http://127.0.0.1:{}", nobody.number());
     for args in [&["plays", "list"][..], &["run", "double"], &["export", "double"]] {
         let ended = Flow8::new().run(&[args, &["--server", &url]].concat()).code(3);
         assert!(ended.err.starts_with(&format!("error: {url} does not answer")), "{}", ended.err);

@@ -2,12 +2,12 @@
 //! stands there. Ids, times and ports differ, and are masked.
 
 use std::fs::{self, OpenOptions};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use flow8::config::Environment;
+use store_suite::port::Port;
 
 use crate::server::until;
 
@@ -91,10 +91,8 @@ impl Session {
     /// Runs all commands; gives what was printed, with the ports that README.md has.
     fn run(steps: &[Step]) -> String {
         let folder = tempfile::tempdir().expect("a folder");
-        // Both are held until both are known, so that they differ; a server needs them free.
-        let held = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let free = held.each_ref().map(|listener| listener.local_addr().expect("an address").port().to_string());
-        drop(held);
+        let ports = PORTS.map(|_| Port::find());
+        let free = ports.each_ref().map(|port| port.number().to_string());
         let mut script = String::new();
         for (number, step) in steps.iter().enumerate() {
             let mut command = step.command.replace("serve --demo ", &format!("serve --demo --demo-port {} ", free[1]));

@@ -7,7 +7,8 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use store::StoreError;
 use store_mongo::{DATABASE, MongoOptions, MongoStore, Step, migrate, steps};
-use store_suite::mongod::{Mongod, free_port};
+use store_suite::mongod::Mongod;
+use store_suite::port::Port;
 
 use crate::stage::{Stage, refused_by};
 
@@ -27,7 +28,8 @@ async fn a_server_that_stands_alone_is_refused_with_the_way_out() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_not_waited_for_for_ever() {
-    let said = refused(format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=300", free_port())).await;
+    let nobody = Port::find();
+    let said = refused(format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=300", nobody.number())).await;
     assert!(said.contains("can be reached"), "{said}");
 }
 
