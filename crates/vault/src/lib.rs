@@ -8,12 +8,14 @@ mod frames;
 mod keys;
 mod password;
 mod ring;
+mod signing;
 mod token;
 
 pub use frames::{FRAME_OVERHEAD, FrameError, Frames, STREAM_SALT};
 pub use keys::{KeyError, MasterKey, WrappedKey};
 pub use password::{PasswordError, hash_password, verify_password};
 pub use ring::KeyRing;
+pub use signing::{NotHex, PublicKey, Signature, SigningKey};
 pub use token::{Token, TokenHash};
 
 /// Random bytes from the system.
