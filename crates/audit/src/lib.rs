@@ -85,6 +85,14 @@ impl Log {
         export::export(self.clone(), now, company, format)
     }
 
+    /// How many rows [`Log::drop_old`] would drop.
+    ///
+    /// # Errors
+    /// Where the store fails, or the key that signs cannot be used.
+    pub async fn count_old(&self, company: CompanyId, keep: Keep) -> Result<u64, AuditError> {
+        keep::count_old(self, company, keep).await
+    }
+
     /// Drops the oldest segments of a company that need not be kept; says how many rows these had.
     ///
     /// # Errors

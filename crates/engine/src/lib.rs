@@ -10,6 +10,7 @@ pub mod driver;
 pub mod failpoint;
 pub mod flows;
 pub mod history;
+pub mod kept;
 pub mod kv;
 pub mod pack;
 pub mod plan;

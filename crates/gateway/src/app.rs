@@ -1,12 +1,13 @@
 //! [`App`]: what every request may use.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use audit::Log;
 use engine::Engine;
+use engine::kept::Policies;
 use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
 
@@ -59,6 +60,8 @@ pub struct Parts {
     pub company: CompanyId,
     /// The token of that command line; none where there is none.
     pub cli_token: Option<TokenHash>,
+    /// How long the installation keeps things.
+    pub retention: Policies,
 }
 
 /// What every request may use. Cheap to clone.
@@ -73,6 +76,7 @@ pub struct Inner {
     pub(crate) settings: Settings,
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
+    retention: RwLock<Policies>,
     pub(crate) known: Known,
     pub(crate) lockout: Lockout,
     pub(crate) metrics: Metrics,
@@ -94,7 +98,7 @@ const TRIALS: usize = 2;
 impl App {
     /// What requests may use.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, ring, settings, company, cli_token } = parts;
+        let Parts { engine, ring, settings, company, cli_token, retention } = parts;
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
@@ -109,12 +113,23 @@ impl App {
             settings,
             company,
             cli_token,
+            retention: RwLock::new(retention),
         }))
     }
 
     /// Says whether requests may come.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::Release);
+    }
+
+    /// How long the installation keeps things.
+    pub(crate) fn retention(&self) -> Policies {
+        *self.0.retention.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The installation keeps things so long from now on.
+    pub fn set_retention(&self, policies: Policies) {
+        *self.0.retention.write().unwrap_or_else(PoisonError::into_inner) = policies;
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -10,6 +10,7 @@ mod answer;
 mod app;
 mod body;
 mod call;
+mod cleaning;
 mod dispatch;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ mod view;
 
 pub use access::{Access, Caller, Permission, Role};
 pub use app::{App, Parts, Settings};
+pub use cleaning::{CleanedUp, clean_up};
 pub use dispatch::Gateway;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
 pub use serve::{Stop, serve};

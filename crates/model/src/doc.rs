@@ -41,6 +41,8 @@ pub enum DocKind {
     Idempotency,
     /// A key/value.
     Kv,
+    /// What is kept how long, and what a hold keeps.
+    Retention,
     /// A secret that expressions may read.
     Secret,
     /// Somebody's sign-in.
@@ -51,7 +53,7 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Answer,
         Self::ApiKey,
         Self::AuditChain,
@@ -66,6 +68,7 @@ impl DocKind {
         Self::Group,
         Self::Idempotency,
         Self::Kv,
+        Self::Retention,
         Self::Secret,
         Self::Session,
         Self::User,
@@ -88,6 +91,7 @@ impl DocKind {
             Self::Group => "group",
             Self::Idempotency => "idempotency",
             Self::Kv => "kv",
+            Self::Retention => "retention",
             Self::Secret => "secret",
             Self::Session => "session",
             Self::User => "user",

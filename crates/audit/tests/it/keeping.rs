@@ -21,7 +21,10 @@ async fn stage() -> Stage {
 
 async fn drop_old(stage: &Stage, since: i64, at_least: u64) -> u64 {
     let keep = Keep { since: Timestamp(since), at_least };
-    stage.log.drop_old(Timestamp(50), COMPANY, keep).await.expect("drops")
+    let counted = stage.log.count_old(COMPANY, keep).await.expect("counts");
+    let dropped = stage.log.drop_old(Timestamp(50), COMPANY, keep).await.expect("drops");
+    assert_eq!(dropped, counted, "what was foretold");
+    dropped
 }
 
 #[tokio::test]

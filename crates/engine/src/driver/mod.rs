@@ -53,7 +53,7 @@ pub use admit::{Admit, AdmitError, RequestInfo};
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
 pub use report::Report;
-pub use retention::{Cleared, Policies, Policy};
+pub use retention::{Cleared, Clearing};
 pub use retry::RetryError;
 
 use self::identity::Identity;

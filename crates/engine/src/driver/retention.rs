@@ -1,12 +1,13 @@
 //! What is kept how long: ended plays, and documents that have expired. Cleared away in small
 //! batches, so that nobody waits for it; then the store gives the space back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocWrite, Expect};
-use model::ids::CompanyId;
+use model::ids::{CompanyId, FlowId};
 use model::limits::ORPHAN_AGE;
 use model::play::{PlayHeader, PlayKey, PlayState};
 use model::time::Timestamp;
@@ -16,6 +17,7 @@ use store::{CommitError, PlayQuery, StoreError};
 use super::Engine;
 use super::admit::Remembered;
 use super::commit::object_prefix;
+use crate::kept::{Kept, PlaysKept, Policy};
 
 /// Plays or documents that one commit clears away.
 const BATCH: u32 = 100;
@@ -26,25 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Objects of a play that are listed at once.
 const OBJECTS: usize = 1_000;
 
-/// How long ended plays are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Policies {
-    /// Those that ran.
-    pub plays: Policy,
-    /// Those whose flowlets were all filtered out.
-    pub filtered: Policy,
-}
-
-/// How long one kind of play is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    /// How long at least, from the end.
-    pub kept: Duration,
-    /// How many at least, however old.
-    pub min_entries: u64,
-}
-
-/// What was cleared away.
+/// What was cleared away, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cleared {
     /// Plays.
@@ -55,33 +39,113 @@ pub struct Cleared {
     pub orphans: u64,
 }
 
+/// Whether what is not kept goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clearing {
+    /// It does.
+    Remove,
+    /// It is counted and stays.
+    Count,
+}
+
+/// Plays in the states of those that ran.
+const RAN: [PlayState; 4] = [PlayState::Done, PlayState::Fail, PlayState::Canceled, PlayState::Skip];
+
+/// Of which flows plays are looked at.
+#[derive(Clone, Copy)]
+enum Among<'a> {
+    Flow(FlowId),
+    AllBut(&'a BTreeMap<FlowId, Option<PlaysKept>>),
+}
+
+impl Among<'_> {
+    fn flow(self) -> Option<FlowId> {
+        match self {
+            Self::Flow(flow) => Some(flow),
+            Self::AllBut(_) => None,
+        }
+    }
+
+    fn others(self) -> impl Iterator<Item = FlowId> {
+        match self {
+            Self::Flow(_) => None,
+            Self::AllBut(others) => Some(others),
+        }
+        .into_iter()
+        .flat_map(|others| others.keys().copied())
+    }
+
+    fn has(self, flow: FlowId) -> bool {
+        match self {
+            Self::Flow(own) => own == flow,
+            Self::AllBut(others) => !others.contains_key(&flow),
+        }
+    }
+}
+
 impl Engine {
-    /// Clears away what is not kept any longer.
+    /// Clears away what is not kept any longer. Of what expires by itself and of objects that nothing refers to,
+    /// nothing is counted beforehand.
     ///
     /// # Errors
     /// Where the store fails; what was cleared away stays so.
-    pub async fn clear_away(self: &Arc<Self>, company: CompanyId, policies: Policies) -> Result<Cleared, StoreError> {
-        let ran = [PlayState::Done, PlayState::Fail, PlayState::Canceled, PlayState::Skip];
-        let plays = self.forget_old(company, &ran, policies.plays).await?;
-        let filtered = self.forget_old(company, &[PlayState::Filtered], policies.filtered).await?;
+    pub async fn clear_away(
+        self: &Arc<Self>,
+        company: CompanyId,
+        kept: &Kept,
+        clearing: Clearing,
+    ) -> Result<Cleared, StoreError> {
+        let mut plays = 0;
+        if !kept.is_held {
+            for (flow, kept) in &kept.flows {
+                if let Some(kept) = kept {
+                    plays += self.forget_of(company, Among::Flow(*flow), kept, clearing).await?;
+                }
+            }
+            plays += self.forget_of(company, Among::AllBut(&kept.flows), &kept.plays, clearing).await?;
+        }
+        if clearing == Clearing::Count {
+            return Ok(Cleared { plays, ..Cleared::default() });
+        }
         let docs = self.expire().await?;
         while self.parts.store.shrink().await? {
             tokio::task::yield_now().await;
         }
         let orphans = self.collect_orphans(company, self.now().minus(ORPHAN_AGE)).await?;
-        Ok(Cleared { plays: plays + filtered, docs, orphans })
+        Ok(Cleared { plays, docs, orphans })
     }
 
-    async fn forget_old(&self, company: CompanyId, states: &[PlayState], policy: Policy) -> Result<u64, StoreError> {
-        let cutoff = self.now().minus(policy.kept);
-        let newer = PlayQuery { states: states.into(), from: Some(cutoff), ..PlayQuery::of(company, 1) };
-        let newer = self.parts.store.headers(&newer).await?.total;
-        let mut query = PlayQuery {
-            states: states.into(),
-            to: Some(cutoff),
-            skip: policy.min_entries.saturating_sub(newer),
-            ..PlayQuery::of(company, BATCH)
-        };
+    async fn forget_of(
+        &self,
+        company: CompanyId,
+        among: Among<'_>,
+        kept: &PlaysKept,
+        clearing: Clearing,
+    ) -> Result<u64, StoreError> {
+        let ran = self.forget_old(company, among, &RAN, kept.ran, clearing).await?;
+        Ok(ran + self.forget_old(company, among, &[PlayState::Filtered], kept.filtered, clearing).await?)
+    }
+
+    async fn forget_old(
+        &self,
+        company: CompanyId,
+        among: Among<'_>,
+        states: &[PlayState],
+        rule: Policy,
+        clearing: Clearing,
+    ) -> Result<u64, StoreError> {
+        let cutoff = self.now().minus(rule.kept);
+        let all = PlayQuery { states: states.into(), flow: among.flow(), ..PlayQuery::of(company, BATCH) };
+        let mut newer = self.newer(&all, cutoff).await?;
+        for flow in among.others() {
+            newer = newer.saturating_sub(self.newer(&PlayQuery { flow: Some(flow), ..all.clone() }, cutoff).await?);
+        }
+        // So many of the older ones stay, the newest of them.
+        let mut spared = rule.min_entries.saturating_sub(newer);
+        let mut query = PlayQuery { to: Some(cutoff), ..all };
+        if among.others().next().is_none() {
+            query.skip = std::mem::take(&mut spared);
+        }
         let mut forgotten = 0;
         loop {
             let plays = self.parts.store.headers(&query).await?.plays;
@@ -89,9 +153,21 @@ impl Engine {
             (query.after, query.skip) = (Some(last.key.play), 0);
             // A play counts from its end: one that ran for months is not gone the day it ends.
             let is_old = |play: &&PlayHeader| play.ended_at.is_none_or(|ended| ended < cutoff);
-            let keys: Vec<PlayKey> = plays.iter().filter(is_old).map(|play| play.key).collect();
-            forgotten += self.forget(&keys).await?;
+            let mut of_these = plays.iter().filter(|play| among.has(play.flow.id)).collect::<Vec<_>>();
+            let stay = usize::try_from(spared).unwrap_or(usize::MAX).min(of_these.len());
+            spared -= stay as u64;
+            of_these.drain(..stay);
+            let keys: Vec<PlayKey> = of_these.into_iter().filter(is_old).map(|play| play.key).collect();
+            forgotten += match clearing {
+                Clearing::Count => keys.len() as u64,
+                Clearing::Remove => self.forget(&keys).await?,
+            };
         }
+    }
+
+    async fn newer(&self, among: &PlayQuery, cutoff: Timestamp) -> Result<u64, StoreError> {
+        let query = PlayQuery { from: Some(cutoff), limit: 1, ..among.clone() };
+        Ok(self.parts.store.headers(&query).await?.total)
     }
 
     /// Removes ended plays and all that belongs to them.

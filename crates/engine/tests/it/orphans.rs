@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::driver::{Cleared, Policies, Policy};
+use engine::driver::{Cleared, Clearing};
+use engine::kept::{Policies, Policy, kept as kept_of};
 use model::ids::{Id, PlayId};
 use model::limits::ORPHAN_AGE;
 use model::play::PlayState;
@@ -19,12 +20,13 @@ const HUGE: &str = "{name: Huge, layers: [{ref: a, appId: var, args: {value: \"{
 
 /// Policies that keep plays for that long.
 fn kept(duration: Duration) -> Policies {
-    let policy = Policy { kept: duration, min_entries: 0 };
-    Policies { plays: policy, filtered: policy }
+    let policy = Policy { kept: duration, ..Policy::default() };
+    Policies { plays: policy, filtered: policy, audit: policy }
 }
 
 async fn clear(stage: &Stage, policies: Policies) -> Cleared {
-    stage.engine.clear_away(COMPANY, policies).await.expect("clears away")
+    let kept = kept_of(&**stage.engine.store(), COMPANY, &policies).await.expect("reads");
+    stage.engine.clear_away(COMPANY, &kept, Clearing::Remove).await.expect("clears away")
 }
 
 const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -9,6 +9,7 @@ mod archived;
 mod audit;
 mod backup;
 mod check;
+mod cleanup;
 mod completions;
 mod config;
 mod console;
@@ -59,6 +60,7 @@ commands! {
     Audit(audit::Audit),
     Backup(backup::Backup),
     Check(check::Check),
+    Cleanup(cleanup::Cleanup),
     Completions(completions::Completions),
     Config(config::ConfigCommand),
     Export(export::Export),

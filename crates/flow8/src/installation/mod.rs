@@ -17,7 +17,6 @@ use std::time::Duration;
 use ::objects::BucketError;
 use audit::Log;
 use engine::Engine;
-use engine::driver::Policies;
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
 use model::doc::DocKind;
@@ -61,7 +60,6 @@ pub struct Installation {
     /// How the command line on this machine finds a server; none without a data folder.
     pub guide: Guide,
     audit: Log,
-    retention: Policies,
     cleanup_interval: Duration,
     /// Removed with the installation, where nothing is kept.
     _scratch: Option<tempfile::TempDir>,
@@ -179,6 +177,7 @@ impl Installation {
             settings: gateway_settings(config),
             company: bootstrap.company,
             cli_token: Some(TokenHash::of(guide.token())),
+            retention: retention::policies(config),
         }));
         Ok(Self {
             engine,
@@ -186,7 +185,6 @@ impl Installation {
             bootstrap,
             guide,
             audit,
-            retention: retention::policies(config),
             cleanup_interval: config.retention.cleanup_interval.duration(),
             _scratch: scratch,
         })
@@ -203,7 +201,7 @@ impl Installation {
     /// Seals the audit log and clears away what is not kept, for as long as what is returned is held.
     pub fn tend(&self) -> JoinSet<()> {
         let mut chores = JoinSet::new();
-        chores.spawn(retention::keep_clean(self.engine.clone(), self.retention, self.cleanup_interval));
+        chores.spawn(retention::keep_clean(self.engine.clone(), self.gateway.app().clone(), self.cleanup_interval));
         chores.spawn(sealing::keep_sealed(self.audit.clone(), self.engine.clone()));
         chores
     }

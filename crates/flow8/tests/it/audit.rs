@@ -1,4 +1,5 @@
-//! `flow8 audit`: the log is sealed while flow8 runs, and whoever changes it afterwards is found out.
+//! `flow8 audit`: the log is sealed while flow8 runs, and whoever changes it afterwards is found out. `flow8 cleanup`:
+//! what is old goes.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::Command;
 use store::sqlite::FILE_NAME;
 
 use crate::Flow8;
-use crate::server::{Server, Start, part, until};
+use crate::server::{Server, Start, json, part, until};
 
 const FLOW: &str = r#"
 apiVersion: flow8/v1
@@ -95,4 +96,21 @@ fn a_byte_that_was_flipped_in_the_store_is_found() {
     assert!(told.err.starts_with(&format!("error: row {number} is not what segment")), "{told:?}");
     let told = flow8.run(&["audit", "verify", "--json"]).code(1);
     assert!(told.out.contains("\"rowAltered\""), "{told:?}");
+}
+
+#[test]
+fn cleanup_tells_what_goes_and_what_is_held() {
+    let flow8 = Flow8::new()
+        .variable("RETENTION_POLICIES_PLAYS_CADENCE", "0")
+        .variable("RETENTION_POLICIES_PLAYS_MIN_ENTRIES", "1");
+    let flow8 = flow8.file("paid.yaml", FLOW);
+    flow8.run(&["import", "paid.yaml"]).code(0);
+    for _ in 0..3 {
+        flow8.run(&["run", "paid"]).code(0);
+    }
+    let told = flow8.run(&["cleanup", "--dry-run"]).code(0);
+    assert_eq!((&*told.out, &*told.err), ("would clear away 2 plays and 0 rows of the audit log\n", ""));
+    let told = flow8.run(&["cleanup", "--json"]).code(0);
+    assert_eq!(part(&json(&told.out), "/plays"), "2");
+    assert_eq!(flow8.run(&["cleanup"]).code(0).out, "cleared away 0 plays and 0 rows of the audit log\n");
 }

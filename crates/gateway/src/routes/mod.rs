@@ -21,6 +21,7 @@ mod modules;
 mod play_bulk;
 mod play_commands;
 mod plays;
+mod retention;
 mod secrets;
 mod users;
 
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Route> {
         play_bulk::routes(),
         play_commands::routes(),
         plays::routes(),
+        retention::routes(),
         secrets::routes(),
         users::routes(),
     ]

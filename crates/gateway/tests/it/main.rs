@@ -15,6 +15,7 @@ mod flow_versions;
 mod flows;
 mod kept;
 mod plays;
+mod retention;
 mod runs;
 mod sign_in;
 mod stage;

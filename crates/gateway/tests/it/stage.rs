@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::kept::{Policies, Policy};
 use engine::world::{Ids, World as _};
 use engine::{Engine, Parts as EngineParts, Settings as EngineSettings};
 use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve};
@@ -23,6 +24,13 @@ use crate::world::{Files, NoHttp, TestWorld};
 
 pub(crate) const EMAIL: &str = "ada@flow8.test";
 pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// How long the installation keeps something: so many days, and so many in any case; no rule may say less than so many
+/// days.
+fn policy(kept: u64, min_entries: u64, enforced: u64) -> Policy {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    Policy { kept: days(kept), min_entries, enforced: days(enforced) }
+}
 
 /// What a first start makes. It is made once for all tests: hashing the password takes long.
 struct Seed {
@@ -112,6 +120,7 @@ impl Stage {
             settings,
             company: made.company,
             cli_token: Some(token.hash()),
+            retention: Policies { plays: policy(90, 0, 0), filtered: policy(30, 10, 3), audit: policy(30, 10, 14) },
         };
         let app = App::new(parts);
         app.set_ready(true);
