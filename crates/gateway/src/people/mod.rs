@@ -8,6 +8,7 @@ mod bootstrap;
 mod company;
 mod known;
 mod lockout;
+mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
 pub(crate) use company::{Company, founding};
 pub(crate) use known::Known;
 pub(crate) use lockout::Lockout;
+pub(crate) use session::{Session, cookie as session_cookie};
 
 use crate::access::{Caller, Permission, Role, permissions_of};
 use crate::app::App;
@@ -49,14 +51,6 @@ pub(crate) struct User {
     /// The password was made by flow8 and should be changed.
     #[serde(default)]
     pub(crate) must_change_password: bool,
-    pub(crate) created_at: Timestamp,
-}
-
-/// Somebody's sign-in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Session {
-    pub(crate) user: UserId,
     pub(crate) created_at: Timestamp,
 }
 

@@ -8,8 +8,7 @@ use model::ids::CompanyId;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::DocQuery;
-use vault::{Token, TokenHash, hash_password, verify_password};
+use vault::{hash_password, verify_password};
 
 use crate::access::{Access, Caller, Permission, Role};
 use crate::answer::{Empty, Reply};
@@ -17,10 +16,7 @@ use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
-use crate::people::{COOKIE, Session, User, caller_for, token_key, user, user_by_email};
-
-/// Sessions of one company that are looked at.
-const SESSIONS: usize = 100_000;
+use crate::people::{Session, User, caller_for, session_cookie, user, user_by_email};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -104,50 +100,21 @@ async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, A
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
     app.lockout.succeeded(&login.email);
-    let token = Token::fresh("").map_err(|error| ApiError::internal(error.to_string()))?;
-    let hash = token.hash();
-    let session = Session { user: user.id, created_at: now };
-    let ttl = app.settings.session_ttl;
-    let doc = DocWrite::put(session_key(company, &hash), Expect::Absent, &session)
-        .unique(CompanyId::INSTALLATION, token_key(&hash))
-        .expiring(now.plus(ttl));
+    let begun = Session::begin(app, (company, &user), &call.request, Value::Null)?;
+    app.engine.store().commit(Batch::of_docs(vec![begun.write], begun.audit)).await?;
     let caller = caller_for(company, &user);
-    let audit = model::audit::AuditRow {
-        company,
-        at: now,
-        actor: caller.actor.clone(),
-        action: "auth.login".into(),
-        entity: "user".into(),
-        entity_id: user.id.to_string(),
-        before: Value::Null,
-        after: Value::Null,
-        request_id: call.request.id.clone(),
-        ip: call.request.ip.clone(),
-    };
-    app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
-    let cookie = cookie(app, token.reveal(), ttl.as_secs());
-    Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &cookie))
-}
-
-fn session_key(company: CompanyId, hash: &TokenHash) -> DocKey {
-    DocKey::new(company, DocKind::Session, &hash.0)
-}
-
-fn cookie(app: &App, value: &str, seconds: u64) -> String {
-    let secure = if app.settings.cookie_secure { "; Secure" } else { "" };
-    let same_site = app.settings.cookie_same_site;
-    format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}")
+    Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &begun.cookie))
 }
 
 async fn logout(call: Call) -> Result<Empty, ApiError> {
     let caller = call.caller()?;
     if let (Some(session), Some(user)) = (&caller.session, caller.user) {
-        let doc = DocWrite::remove(session_key(caller.company, session), Expect::Anything);
+        let doc = DocWrite::remove(Session::key(caller.company, session), Expect::Anything);
         let audit = call.audit("auth.logout", ("user", &user.to_string()), Value::Null, Value::Null)?;
         call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
         call.app.known.forget();
     }
-    Ok(Empty(SET_COOKIE, cookie(&call.app, "", 0)))
+    Ok(Empty(SET_COOKIE, session_cookie(&call.app, "", 0)))
 }
 
 async fn me(call: Call) -> Result<Reply<Me>, ApiError> {
@@ -188,12 +155,7 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     user.must_change_password = false;
     let mut docs = vec![super::users::write(caller.company, &user, Expect::Revision(found.revision))];
     // Whoever knew the old password may be signed in with it.
-    let sessions = DocQuery::all(caller.company, DocKind::Session, SESSIONS);
-    for doc in call.app.engine.store().docs(&sessions).await? {
-        if doc.read::<Session>()?.user == id && doc.key.id != session.0 {
-            docs.push(DocWrite::remove(doc.key, Expect::Anything));
-        }
-    }
+    docs.extend(Session::end_all(&call.app, caller.company, id, Some(session)).await?);
     let audit = call.audit("user.password", ("user", &id.to_string()), Value::Null, Value::Null)?;
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
