@@ -10,6 +10,7 @@ use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
 
 use crate::metrics::Metrics;
+use crate::oidc::{OidcSettings, Provider};
 use crate::people::{Known, Lockout};
 
 /// How requests are taken.
@@ -58,6 +59,8 @@ pub struct Parts {
     pub company: CompanyId,
     /// The token of that command line; none where there is none.
     pub cli_token: Option<TokenHash>,
+    /// Through which provider people sign in; none where they have a password alone.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// What every request may use. Cheap to clone.
@@ -71,6 +74,7 @@ pub struct Inner {
     pub(crate) settings: Settings,
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
+    pub(crate) oidc: Option<Provider>,
     pub(crate) known: Known,
     pub(crate) lockout: Lockout,
     pub(crate) metrics: Metrics,
@@ -92,7 +96,7 @@ const TRIALS: usize = 2;
 impl App {
     /// What requests may use.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, ring, settings, company, cli_token } = parts;
+        let Parts { engine, ring, settings, company, cli_token, oidc } = parts;
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
@@ -106,6 +110,7 @@ impl App {
             settings,
             company,
             cli_token,
+            oidc: oidc.map(Provider::new),
         }))
     }
 

@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod landing;
 mod metrics;
+mod oidc;
 mod openapi;
 mod page;
 mod people;
@@ -28,6 +29,7 @@ mod view;
 pub use access::{Access, Caller, Permission, Role};
 pub use app::{App, Parts, Settings};
 pub use dispatch::Gateway;
+pub use oidc::OidcSettings;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
 pub use serve::{Stop, serve};
 

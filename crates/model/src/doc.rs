@@ -39,13 +39,15 @@ pub enum DocKind {
     Secret,
     /// Somebody's sign-in.
     Session,
+    /// What may be used once, and not for long: a sign-in, an invitation.
+    Ticket,
     /// A person.
     User,
 }
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Answer,
         Self::ApiKey,
         Self::Company,
@@ -59,6 +61,7 @@ impl DocKind {
         Self::Kv,
         Self::Secret,
         Self::Session,
+        Self::Ticket,
         Self::User,
     ];
 
@@ -78,6 +81,7 @@ impl DocKind {
             Self::Kv => "kv",
             Self::Secret => "secret",
             Self::Session => "session",
+            Self::Ticket => "ticket",
             Self::User => "user",
         }
     }

@@ -199,3 +199,30 @@ pub const KV_VALUE_BYTES: usize = 256 << 10;
 
 /// Characters of the key of a key/value, and of an event's key.
 pub const KEY_CHARS: usize = 512;
+
+/// How long somebody may take at the provider that they sign in through.
+pub const OIDC_SIGN_IN: Duration = Duration::from_secs(600);
+
+/// How far the clock of a sign-in provider may be off.
+pub const OIDC_LEEWAY: Duration = Duration::from_secs(60);
+
+/// How long one request to a sign-in provider may take.
+pub const OIDC_REQUEST: Duration = Duration::from_secs(10);
+
+/// Bytes of one answer of a sign-in provider.
+pub const OIDC_ANSWER_BYTES: usize = 256 << 10;
+
+/// How long it is remembered what a sign-in provider says of itself, and its keys.
+pub const OIDC_METADATA_KEPT: Duration = Duration::from_secs(3600);
+
+/// How long a sign-in provider is left alone that was of no use.
+pub const OIDC_DOWN: Duration = Duration::from_secs(5);
+
+/// How soon the keys of a sign-in provider may be looked up again, where none of those at hand fits.
+pub const OIDC_KEYS_AGAIN: Duration = Duration::from_secs(10);
+
+/// Keys of a sign-in provider that are looked at.
+pub const OIDC_KEYS: usize = 100;
+
+/// Characters of the path that somebody goes on to after signing in.
+pub const RETURN_TO_CHARS: usize = 1_000;

@@ -6,6 +6,7 @@ mod guide;
 mod keys;
 pub mod moving;
 mod objects;
+mod oidc;
 mod retention;
 mod world;
 
@@ -175,6 +176,7 @@ impl Installation {
             settings: gateway_settings(config),
             company: bootstrap.company,
             cli_token: Some(TokenHash::of(guide.token())),
+            oidc: oidc::settings(config)?,
         }));
         Ok(Self {
             engine,

@@ -108,6 +108,7 @@ async fn make(
         roles: vec![Role::Owner],
         password: Some(hash_password(password)?),
         must_change_password: one_time.is_some(),
+        identities: Vec::new(),
         created_at: now,
     };
     let [itself, key, owner] = founding(ring, &company, &user, new_id())?;

@@ -46,13 +46,28 @@ impl Lockout {
         over.max().map(|until| until.since(now))
     }
 
+    /// How long to wait before the next try from an address, whoever it is for.
+    pub(crate) fn wait_at(&self, ip: Option<&str>, now: Timestamp) -> Option<Duration> {
+        let until = self.counts().get(&place(ip)).filter(|count| count.failures >= FAILURES_OF_PLACE)?.until;
+        (until > now).then(|| until.since(now))
+    }
+
+    /// A sign-in failed that was nobody's.
+    pub(crate) fn failed_at(&self, ip: Option<&str>, now: Timestamp) {
+        self.count([place(ip)], now);
+    }
+
     /// A sign-in failed.
     pub(crate) fn failed(&self, email: &str, ip: Option<&str>, now: Timestamp) {
+        self.count([person(email), place(ip)], now);
+    }
+
+    fn count<const N: usize>(&self, keys: [String; N], now: Timestamp) {
         let mut counts = self.counts();
         if counts.len() >= KEPT {
             counts.retain(|_, count| count.until > now);
         }
-        for key in [person(email), place(ip)] {
+        for key in keys {
             // Where there is no room left, what is counted already still counts.
             if counts.len() >= KEPT && !counts.contains_key(&key) {
                 continue;

@@ -87,15 +87,14 @@ async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, A
     let (app, Json(login)) = (&call.app, call.body);
     let (ip, began) = (call.request.ip.as_deref(), app.engine.now());
     if let Some(wait) = app.lockout.wait(&login.email, ip, began) {
-        let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
-        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
+        return Err(too_many(wait));
     }
     let found = user_by_email(app, &login.email).await?;
-    let hash = found.as_ref().and_then(|(_, user)| user.password.clone());
+    let hash = found.as_ref().and_then(|(_, _, user)| user.password.clone());
     // A hash is checked even where there is none, so that the time tells nothing.
     let fits = check(app, login.password, hash).await?;
     let now = app.engine.now();
-    let Some((company, user)) = found.filter(|_| fits) else {
+    let Some((company, _, user)) = found.filter(|_| fits) else {
         app.lockout.failed(&login.email, ip, now);
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
@@ -104,6 +103,12 @@ async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, A
     app.engine.store().commit(Batch::of_docs(vec![begun.write], begun.audit)).await?;
     let caller = caller_for(company, &user);
     Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &begun.cookie))
+}
+
+/// Too many sign-ins failed.
+pub(super) fn too_many(wait: std::time::Duration) -> ApiError {
+    let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
+    ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
 }
 
 async fn logout(call: Call) -> Result<Empty, ApiError> {
@@ -153,7 +158,7 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     }
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
-    let mut docs = vec![super::users::write(caller.company, &user, Expect::Revision(found.revision))];
+    let mut docs = vec![user.write(caller.company, Expect::Revision(found.revision))];
     // Whoever knew the old password may be signed in with it.
     docs.extend(Session::end_all(&call.app, caller.company, id, Some(session)).await?);
     let audit = call.audit("user.password", ("user", &id.to_string()), Value::Null, Value::Null)?;

@@ -18,11 +18,14 @@ mod flows;
 mod groups;
 mod kv;
 mod modules;
+mod oidc;
 mod play_bulk;
 mod play_commands;
 mod plays;
 mod secrets;
 mod users;
+
+pub(crate) use users::{checked_email, checked_name};
 
 use crate::call::Route;
 
@@ -47,6 +50,7 @@ pub(crate) fn all() -> Vec<Route> {
         groups::routes(),
         kv::routes(),
         modules::routes(),
+        oidc::routes(),
         play_bulk::routes(),
         play_commands::routes(),
         plays::routes(),

@@ -16,7 +16,7 @@ use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
-use crate::people::{User, email_key};
+use crate::people::User;
 
 /// People of one company.
 const USERS: usize = 10_000;
@@ -88,12 +88,6 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-/// The user as the store keeps them.
-pub(super) fn write(company: CompanyId, user: &User, expect: Expect) -> DocWrite {
-    DocWrite::put(DocKey::new(company, DocKind::User, user.id), expect, user)
-        .unique(CompanyId::INSTALLATION, email_key(&user.email))
-}
-
 /// The people of the company, each with the revision they stand at.
 async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<(User, u64)>, ApiError> {
     let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, USERS)).await?;
@@ -106,16 +100,7 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<UserView>>, A
     Ok(Reply::ok(paging.cut(users)))
 }
 
-fn shown(user: &User) -> Value {
-    let roles: Vec<Value> = user.roles.iter().map(|role| role.as_str().into()).collect();
-    Value::map([
-        ("email", Value::from(user.email.as_str())),
-        ("name", user.name.as_str().into()),
-        ("roles", roles.into()),
-    ])
-}
-
-pub(super) fn checked_email(email: &str) -> Result<&str, ApiError> {
+pub(crate) fn checked_email(email: &str) -> Result<&str, ApiError> {
     let email = email.trim();
     if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
         return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
@@ -127,7 +112,7 @@ pub(super) fn email_taken(email: &str) -> ApiError {
     ApiError::conflict("EMAIL_TAKEN", format!("somebody has the address {email} already"))
 }
 
-pub(super) fn checked_name(name: &str) -> Result<&str, ApiError> {
+pub(crate) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.chars().count() > NAME_CHARS {
         return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
     }
@@ -155,10 +140,11 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Use
         roles: checked_roles(&new.roles)?,
         password: Some(super::auth::hash(&call.app, new.password.clone()).await?),
         must_change_password: false,
+        identities: Vec::new(),
         created_at: call.app.engine.now(),
     };
-    let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, shown(&user))?;
-    let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Absent)], audit);
+    let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, user.shown())?;
+    let batch = Batch::of_docs(vec![user.write(call.company()?, Expect::Absent)], audit);
     match call.app.engine.store().commit(batch).await {
         Ok(_) => Ok(Reply::with(StatusCode::CREATED, user.into())),
         Err(CommitError::Conflict(Conflict::Key(_))) => Err(email_taken(email)),
@@ -170,7 +156,7 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
     let (id, Json(changes)) = (call.path.id, &call.body);
     let users = all(&call).await?;
     let (mut user, revision) = users.iter().find(|(user, _)| user.id == id).cloned().ok_or_else(|| unknown(id))?;
-    let before = shown(&user);
+    let before = user.shown();
     if let Some(name) = &changes.name {
         user.name = checked_name(name)?.to_owned();
     }
@@ -178,8 +164,8 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
         user.roles = checked_roles(roles)?;
     }
     let guard = keep_an_owner(call.company()?, &users, id, &user.roles)?;
-    let audit = call.audit("user.update", ("user", &id.to_string()), before, shown(&user))?;
-    let docs = [write(call.company()?, &user, Expect::Revision(revision))].into_iter().chain(guard).collect();
+    let audit = call.audit("user.update", ("user", &id.to_string()), before, user.shown())?;
+    let docs = [user.write(call.company()?, Expect::Revision(revision))].into_iter().chain(guard).collect();
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
     Ok(Reply::ok(user.into()))
@@ -191,7 +177,7 @@ async fn remove(call: Call<ById>) -> Result<(), ApiError> {
     let (user, revision) = users.iter().find(|(user, _)| user.id == id).ok_or_else(|| unknown(id))?;
     let guard = keep_an_owner(call.company()?, &users, id, &[])?;
     let key = DocKey::new(call.company()?, DocKind::User, id);
-    let audit = call.audit("user.delete", ("user", &id.to_string()), shown(user), Value::Null)?;
+    let audit = call.audit("user.delete", ("user", &id.to_string()), user.shown(), Value::Null)?;
     let docs = [DocWrite::remove(key, Expect::Revision(*revision))].into_iter().chain(guard).collect();
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
@@ -216,7 +202,7 @@ fn keep_an_owner(
         return Ok(None);
     }
     match users.iter().find(|(user, _)| user.id != changed && is_owner(user)) {
-        Some((other, revision)) => Ok(Some(write(company, other, Expect::Revision(*revision)))),
+        Some((other, revision)) => Ok(Some(other.write(company, Expect::Revision(*revision)))),
         None => Err(ApiError::conflict("LAST_OWNER", "this is the last owner; make somebody else an owner first")),
     }
 }

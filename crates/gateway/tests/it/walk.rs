@@ -6,6 +6,8 @@ use crate::stage::Stage;
 
 /// The routes that anybody may call.
 const PUBLIC: [&str; 7] = [
+    "get /api/auth/callback",
+    "get /api/auth/oidc/login",
     "get /api/openapi.json",
     "get /health",
     "get /health/live",
