@@ -226,3 +226,9 @@ pub const OIDC_KEYS: usize = 100;
 
 /// Characters of the path that somebody goes on to after signing in.
 pub const RETURN_TO_CHARS: usize = 1_000;
+
+/// How long somebody who was invited may take to choose a password.
+pub const INVITATION: Duration = Duration::from_secs(72 * 3600);
+
+/// How long somebody may take to choose a password in place of one that was reset.
+pub const PASSWORD_RESET: Duration = Duration::from_secs(24 * 3600);

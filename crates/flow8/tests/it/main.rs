@@ -5,6 +5,9 @@
 
 mod backup;
 mod check;
+#[expect(dead_code, reason = "the gateway's own tests ask for more")]
+#[path = "../../../gateway/tests/it/client.rs"]
+mod client;
 mod completions;
 mod config;
 mod demo;
@@ -15,9 +18,13 @@ mod limits;
 mod modules;
 mod mongo;
 mod objects;
+mod oidc;
 mod peer;
 mod people;
 mod plays;
+#[expect(dead_code, reason = "the gateway's own tests ask for more")]
+#[path = "../../../gateway/tests/it/provider.rs"]
+mod provider;
 mod run;
 mod serve;
 mod server;

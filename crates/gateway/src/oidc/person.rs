@@ -121,6 +121,7 @@ fn new<P, Q, B>(
         password: None,
         must_change_password: false,
         identities: vec![identity],
+        one_time: None,
         created_at: app.engine.now(),
     };
     let audit = row(call, app.company, &user, "user.create", Value::Null);

@@ -109,6 +109,7 @@ async fn make(
         password: Some(hash_password(password)?),
         must_change_password: one_time.is_some(),
         identities: Vec::new(),
+        one_time: None,
         created_at: now,
     };
     let [itself, key, owner] = founding(ring, &company, &user, new_id())?;

@@ -10,16 +10,16 @@ mod known;
 mod lockout;
 mod session;
 mod ticket;
+mod user;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use model::actor::{Actor, ActorKind};
-use model::doc::{Doc, DocKey, DocKind, DocWrite, Expect, UniqueKey};
+use model::doc::{DocKind, UniqueKey};
 use model::ids::{CompanyId, Id, UserId};
 use model::time::Timestamp;
-use model::value::Value;
 use serde::{Deserialize, Serialize};
 use vault::TokenHash;
 
@@ -29,8 +29,9 @@ pub(crate) use known::Known;
 pub(crate) use lockout::Lockout;
 pub(crate) use session::{Session, cookie as session_cookie};
 pub(crate) use ticket::Ticket;
+pub(crate) use user::{Identity, OneTime, User, user, user_by_email, user_by_identity, user_by_one_time};
 
-use crate::access::{Caller, Permission, Role, permissions_of};
+use crate::access::{Caller, Permission, permissions_of};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{bearer, cookie};
@@ -40,62 +41,6 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// The name of the session's cookie.
 pub(crate) const COOKIE: &str = "sid";
-
-/// A person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct User {
-    pub(crate) id: UserId,
-    pub(crate) email: String,
-    pub(crate) name: String,
-    pub(crate) roles: Vec<Role>,
-    /// Argon2id; none for somebody who cannot sign in with a password.
-    pub(crate) password: Option<String>,
-    /// The password was made by flow8 and should be changed.
-    #[serde(default)]
-    pub(crate) must_change_password: bool,
-    /// Who they are at the providers that they sign in through.
-    #[serde(default)]
-    pub(crate) identities: Vec<Identity>,
-    pub(crate) created_at: Timestamp,
-}
-
-/// Who somebody is at a sign-in provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
-}
-
-impl Identity {
-    /// The unique key by which whoever has it is found.
-    fn key(&self) -> String {
-        format!("identity:{}", TokenHash::of(&format!("{}\n{}", self.issuer, self.subject)).0)
-    }
-}
-
-impl User {
-    /// The user as the store keeps them.
-    pub(crate) fn write(&self, company: CompanyId, expect: Expect) -> DocWrite {
-        let write = DocWrite::put(DocKey::new(company, DocKind::User, self.id), expect, self)
-            .unique(CompanyId::INSTALLATION, email_key(&self.email));
-        self.identities.iter().fold(write, |write, identity| write.unique(CompanyId::INSTALLATION, identity.key()))
-    }
-
-    /// The user as the audit log shows them.
-    pub(crate) fn shown(&self) -> Value {
-        let roles: Vec<Value> = self.roles.iter().map(|role| role.as_str().into()).collect();
-        let mut shown = vec![
-            ("email", Value::from(self.email.as_str())),
-            ("name", self.name.as_str().into()),
-            ("roles", roles.into()),
-        ];
-        if !self.identities.is_empty() {
-            shown.push(("providers", Value::list(self.identities.iter().map(|identity| identity.issuer.as_str()))));
-        }
-        Value::map(shown)
-    }
-}
 
 /// A key with which a program calls the API in somebody's name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,11 +53,6 @@ pub(crate) struct ApiKey {
     pub(crate) scopes: Vec<Permission>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
-}
-
-/// The unique key by which a user is found, whatever the company.
-pub(crate) fn email_key(email: &str) -> String {
-    format!("email:{}", email.trim().to_lowercase())
 }
 
 /// The unique key by which a session or an API key is found.
@@ -237,30 +177,4 @@ fn remember(app: &App, since: known::Since, hash: TokenHash, caller: Caller, unt
     let caller = Arc::new(caller);
     app.known.put(since, hash, caller.clone(), until);
     caller
-}
-
-/// A person of a company.
-pub(crate) async fn user(app: &App, company: CompanyId, id: UserId) -> Result<Option<User>, ApiError> {
-    match app.engine.store().doc(&DocKey::new(company, DocKind::User, id)).await? {
-        Some(doc) => Ok(Some(doc.read()?)),
-        None => Ok(None),
-    }
-}
-
-/// The person of that address, the company they belong to, and the revision they stand at.
-pub(crate) async fn user_by_email(app: &App, email: &str) -> Result<Option<(CompanyId, u64, User)>, ApiError> {
-    read(app.engine.store().doc_by(&unique(DocKind::User, email_key(email))).await?)
-}
-
-/// The person who is that at a provider, and the company they belong to.
-pub(crate) async fn user_by_identity(
-    app: &App,
-    identity: &Identity,
-) -> Result<Option<(CompanyId, u64, User)>, ApiError> {
-    read(app.engine.store().doc_by(&unique(DocKind::User, identity.key())).await?)
-}
-
-/// Whose a document is, the revision it stands at, and the person in it.
-fn read(doc: Option<Doc>) -> Result<Option<(CompanyId, u64, User)>, ApiError> {
-    doc.map(|doc| Ok((doc.key.company, doc.revision, doc.read()?))).transpose()
 }

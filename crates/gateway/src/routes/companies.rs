@@ -130,6 +130,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
         password: Some(super::auth::hash(&call.app, new.owner.password.clone()).await?),
         must_change_password: true,
         identities: Vec::new(),
+        one_time: None,
         created_at: engine.now(),
     };
     let docs = founding(&call.app.ring, &company, &owner, engine.new_id())

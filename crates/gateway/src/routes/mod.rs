@@ -18,6 +18,7 @@ mod flows;
 mod groups;
 mod kv;
 mod modules;
+mod new_passwords;
 mod oidc;
 mod play_bulk;
 mod play_commands;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Route> {
         groups::routes(),
         kv::routes(),
         modules::routes(),
+        new_passwords::routes(),
         oidc::routes(),
         play_bulk::routes(),
         play_commands::routes(),

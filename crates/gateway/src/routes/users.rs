@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
+use model::limits::INVITATION;
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -16,7 +17,8 @@ use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
-use crate::people::User;
+use crate::people::{OneTime, User};
+use crate::routes::new_passwords::OneTimeView;
 
 /// People of one company.
 const USERS: usize = 10_000;
@@ -28,9 +30,15 @@ pub(super) fn routes() -> Vec<Route> {
     let admin = Access::Needs(Permission::Admin);
     vec![
         Route::new((Method::GET, "/users"), "listUsers", admin, "Lists the people of the company.", list),
-        Route::new((Method::POST, "/users"), "createUser", admin, "Adds a person.", create)
-            .answers(201, "Added.")
-            .also(409, "Somebody has the address already."),
+        Route::new(
+            (Method::POST, "/users"),
+            "createUser",
+            admin,
+            "Adds a person; without a password, invites them.",
+            create,
+        )
+        .answers(201, "Added.")
+        .also(409, "Somebody has the address already."),
         Route::new((Method::PUT, "/users/{id}"), "updateUser", admin, "Changes a person's name and roles.", update),
         Route::new((Method::DELETE, "/users/{id}"), "deleteUser", admin, "Removes a person.", remove),
     ]
@@ -44,12 +52,21 @@ struct UserView {
     email: String,
     name: String,
     roles: Vec<Role>,
+    /// Whether they have a password to sign in with.
+    has_password: bool,
     created_at: Timestamp,
 }
 
 impl From<User> for UserView {
     fn from(user: User) -> Self {
-        Self { id: user.id, email: user.email, name: user.name, roles: user.roles, created_at: user.created_at }
+        Self {
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            roles: user.roles,
+            has_password: user.password.is_some(),
+            created_at: user.created_at,
+        }
     }
 }
 
@@ -61,7 +78,19 @@ struct NewUser {
     #[serde(default)]
     name: String,
     roles: Vec<Role>,
-    password: String,
+    /// When left out, they choose one themselves, with the token that is answered.
+    password: Option<String>,
+}
+
+/// A person who was just added.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AddedUser {
+    #[serde(flatten)]
+    view: UserView,
+    /// For whoever was added without a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<OneTimeView>,
 }
 
 /// What becomes of a person.
@@ -129,24 +158,34 @@ fn checked_roles(roles: &[Role]) -> Result<Vec<Role>, ApiError> {
     Ok(roles)
 }
 
-async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<UserView>, ApiError> {
-    let Json(new) = &call.body;
+async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<AddedUser>, ApiError> {
+    let (Json(new), now) = (&call.body, call.app.engine.now());
     let email = checked_email(&new.email)?;
     let name = checked_name(&new.name)?;
+    let password = match &new.password {
+        Some(password) => Some(super::auth::hash(&call.app, password.clone()).await?),
+        None => None,
+    };
+    let (one_time, token) = match &password {
+        Some(_) => (None, None),
+        None => OneTime::fresh(now.plus(INVITATION)).map(|(one_time, token)| (Some(one_time), Some(token)))?,
+    };
+    let invitation = one_time.as_ref().zip(token).map(|(one_time, token)| OneTimeView::of(one_time, &token));
     let user = User {
         id: UserId(call.app.engine.new_id()),
         email: email.to_owned(),
         name: if name.is_empty() { email.to_owned() } else { name.to_owned() },
         roles: checked_roles(&new.roles)?,
-        password: Some(super::auth::hash(&call.app, new.password.clone()).await?),
+        password,
         must_change_password: false,
         identities: Vec::new(),
-        created_at: call.app.engine.now(),
+        one_time,
+        created_at: now,
     };
     let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, user.shown())?;
     let batch = Batch::of_docs(vec![user.write(call.company()?, Expect::Absent)], audit);
     match call.app.engine.store().commit(batch).await {
-        Ok(_) => Ok(Reply::with(StatusCode::CREATED, user.into())),
+        Ok(_) => Ok(Reply::with(StatusCode::CREATED, AddedUser { view: user.into(), invitation })),
         Err(CommitError::Conflict(Conflict::Key(_))) => Err(email_taken(email)),
         Err(error) => Err(error.into()),
     }

@@ -13,6 +13,7 @@ mod events;
 mod flow_files;
 mod flow_versions;
 mod flows;
+mod invitations;
 mod kept;
 mod oidc;
 mod plays;

@@ -65,7 +65,7 @@ impl Drop for Provider {
 }
 
 /// Somebody's browser, as far as it matters here: it keeps cookies, and goes where it is sent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Browser {
     /// Of flow8.
     pub(crate) cookies: BTreeMap<String, String>,
