@@ -232,3 +232,15 @@ pub const INVITATION: Duration = Duration::from_secs(72 * 3600);
 
 /// How long somebody may take to choose a password in place of one that was reset.
 pub const PASSWORD_RESET: Duration = Duration::from_secs(24 * 3600);
+
+/// Codes of a second factor that may be wrong, one after the other, before a wait.
+pub const SECOND_FACTOR_TRIES: u32 = 10;
+
+/// That wait; each further time, it is twice as long.
+pub const SECOND_FACTOR_WAIT: Duration = Duration::from_secs(300);
+
+/// The longest that it may become.
+pub const SECOND_FACTOR_LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Codes that somebody gets for the day on which the second factor is lost.
+pub const RECOVERY_CODES: usize = 10;

@@ -9,12 +9,14 @@ mod keys;
 mod password;
 mod ring;
 mod token;
+mod totp;
 
 pub use frames::{FRAME_OVERHEAD, FrameError, Frames, STREAM_SALT};
 pub use keys::{KeyError, MasterKey, WrappedKey};
 pub use password::{PasswordError, hash_password, verify_password};
 pub use ring::KeyRing;
 pub use token::{Token, TokenHash};
+pub use totp::{Totp, recovery_code};
 
 /// Random bytes from the system.
 ///

@@ -122,6 +122,7 @@ fn new<P, Q, B>(
         must_change_password: false,
         identities: vec![identity],
         one_time: None,
+        second_factor: None,
         created_at: app.engine.now(),
     };
     let audit = row(call, app.company, &user, "user.create", Value::Null);

@@ -110,6 +110,7 @@ async fn make(
         must_change_password: one_time.is_some(),
         identities: Vec::new(),
         one_time: None,
+        second_factor: None,
         created_at: now,
     };
     let [itself, key, owner] = founding(ring, &company, &user, new_id())?;

@@ -7,7 +7,7 @@ use model::value::Value;
 use serde::{Deserialize, Serialize};
 use vault::{Token, TokenHash};
 
-use super::unique;
+use super::{SecondFactor, unique};
 use crate::access::Role;
 use crate::app::App;
 use crate::error::ApiError;
@@ -34,6 +34,9 @@ pub(crate) struct User {
     /// With what they may choose a password, once.
     #[serde(default)]
     pub(crate) one_time: Option<OneTime>,
+    /// What they show beside the password.
+    #[serde(default)]
+    pub(crate) second_factor: Option<SecondFactor>,
     pub(crate) created_at: Timestamp,
 }
 
@@ -79,6 +82,11 @@ impl User {
         keys.fold(write, |write, key| write.unique(CompanyId::INSTALLATION, key))
     }
 
+    /// Whether a code is asked for beside the password.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.second_factor.as_ref().is_some_and(|factor| factor.is_on)
+    }
+
     /// The user as the audit log shows them.
     pub(crate) fn shown(&self) -> Value {
         let roles: Vec<Value> = self.roles.iter().map(|role| role.as_str().into()).collect();
@@ -87,6 +95,9 @@ impl User {
             ("name", self.name.as_str().into()),
             ("roles", roles.into()),
         ];
+        if self.has_second_factor() {
+            shown.push(("secondFactor", true.into()));
+        }
         if !self.identities.is_empty() {
             shown.push(("providers", Value::list(self.identities.iter().map(|identity| identity.issuer.as_str()))));
         }

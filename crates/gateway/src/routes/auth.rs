@@ -1,5 +1,6 @@
 //! Signing in and out.
 
+use engine::driver::RequestInfo;
 use http::Method;
 use http::header::SET_COOKIE;
 use model::batch::Batch;
@@ -42,6 +43,8 @@ pub(super) fn routes() -> Vec<Route> {
 struct Login {
     email: String,
     password: String,
+    /// For whoever has a second factor: a code of it, or a recovery code.
+    code: Option<String>,
 }
 
 /// Who somebody is.
@@ -59,17 +62,22 @@ struct Me {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     must_change_password: bool,
+    /// Whether a code is asked for beside the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    has_second_factor: bool,
 }
 
 impl Me {
-    fn of(caller: &Caller, must_change_password: bool) -> Self {
+    fn of(caller: &Caller, user: Option<&User>) -> Self {
         Self {
             name: caller.actor.name.clone(),
             user_id: caller.user,
             company_id: caller.company,
             roles: caller.roles.clone(),
             permissions: caller.permissions.clone(),
-            must_change_password,
+            must_change_password: user.is_some_and(|user| user.must_change_password),
+            has_second_factor: user.is_some_and(User::has_second_factor),
         }
     }
 }
@@ -84,7 +92,7 @@ async fn check(app: &App, password: String, hash: Option<String>) -> Result<bool
 }
 
 async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, ApiError> {
-    let (app, Json(login)) = (&call.app, call.body);
+    let (app, Json(login)) = (&call.app, &call.body);
     let (ip, began) = (call.request.ip.as_deref(), app.engine.now());
     if let Some(wait) = app.lockout.wait(&login.email, ip, began) {
         return Err(too_many(wait));
@@ -92,17 +100,75 @@ async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, A
     let found = user_by_email(app, &login.email).await?;
     let hash = found.as_ref().and_then(|(_, _, user)| user.password.clone());
     // A hash is checked even where there is none, so that the time tells nothing.
-    let fits = check(app, login.password, hash).await?;
+    let fits = check(app, login.password.clone(), hash).await?;
     let now = app.engine.now();
-    let Some((company, _, user)) = found.filter(|_| fits) else {
+    let Some((company, revision, mut user)) = found.filter(|_| fits) else {
         app.lockout.failed(&login.email, ip, now);
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
+    let mut docs = second_factor(&call, company, revision, &mut user, login.code.as_deref()).await?;
     app.lockout.succeeded(&login.email);
     let begun = Session::begin(app, (company, &user), &call.request, Value::Null)?;
-    app.engine.store().commit(Batch::of_docs(vec![begun.write], begun.audit)).await?;
+    docs.push(begun.write);
+    app.engine.store().commit(Batch::of_docs(docs, begun.audit)).await?;
     let caller = caller_for(company, &user);
-    Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &begun.cookie))
+    Ok(Reply::ok(Me::of(&caller, Some(&user))).header(SET_COOKIE, &begun.cookie))
+}
+
+/// Takes the code of whoever has a second factor; what changes with that is stored with the session.
+async fn second_factor<P, Q, B>(
+    call: &Call<P, Q, B>,
+    company: CompanyId,
+    revision: u64,
+    user: &mut User,
+    code: Option<&str>,
+) -> Result<Vec<DocWrite>, ApiError> {
+    let (app, id) = (&call.app, user.id);
+    let Some(factor) = user.second_factor.as_mut().filter(|factor| factor.is_on) else { return Ok(Vec::new()) };
+    if let Some(wait) = factor.wait(app.engine.now()) {
+        return Err(too_many(wait));
+    }
+    let Some(code) = code else {
+        let message = "the password is right; send it again, with the code of your second factor as `code`";
+        return Err(ApiError::new(http::StatusCode::UNAUTHORIZED, "SECOND_FACTOR_REQUIRED", message));
+    };
+    let is_right = factor.take(app, (company, id), code)?;
+    let write = user.write(company, Expect::Revision(revision));
+    if is_right {
+        return Ok(vec![write]);
+    }
+    // It is counted before it is told: whoever guesses many at once learns nothing of most of them.
+    let audit = model::audit::AuditRow {
+        company,
+        at: app.engine.now(),
+        actor: caller_for(company, user).actor,
+        action: "auth.wrongCode".into(),
+        entity: "user".into(),
+        entity_id: id.to_string(),
+        before: Value::Null,
+        after: Value::Null,
+        request_id: call.request.id.clone(),
+        ip: call.request.ip.clone(),
+    };
+    app.engine.store().commit(Batch::of_docs(vec![write], audit)).await?;
+    app.lockout.failed(&user.email, call.request.ip.as_deref(), app.engine.now());
+    Err(ApiError::unauthorized("the code is wrong, or was used before"))
+}
+
+/// Makes sure that who asks knows a person's password.
+///
+/// # Errors
+/// Where they do not, or too many did not.
+pub(super) async fn prove(app: &App, user: &User, password: &str, request: &RequestInfo) -> Result<(), ApiError> {
+    let (ip, now) = (request.ip.as_deref(), app.engine.now());
+    if let Some(wait) = app.lockout.wait(&user.email, ip, now) {
+        return Err(too_many(wait));
+    }
+    if check(app, password.to_owned(), user.password.clone()).await? {
+        return Ok(());
+    }
+    app.lockout.failed(&user.email, ip, now);
+    Err(ApiError::forbidden("the current password is wrong"))
 }
 
 /// Too many sign-ins failed.
@@ -124,11 +190,11 @@ async fn logout(call: Call) -> Result<Empty, ApiError> {
 
 async fn me(call: Call) -> Result<Reply<Me>, ApiError> {
     let caller = call.caller()?;
-    let must_change = match caller.user {
-        Some(id) => user(&call.app, caller.company, id).await?.is_some_and(|user| user.must_change_password),
-        None => false,
+    let user = match caller.user {
+        Some(id) => user(&call.app, caller.company, id).await?,
+        None => None,
     };
-    Ok(Reply::ok(Me::of(caller, must_change)))
+    Ok(Reply::ok(Me::of(caller, user.as_ref())))
 }
 
 /// A change of one's own password.
@@ -147,15 +213,7 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     let found = call.app.engine.store().doc(&key).await?.ok_or_else(only_people)?;
     let mut user: User = found.read()?;
     let Json(NewPassword { current, new }) = &call.body;
-    let (ip, now) = (call.request.ip.as_deref(), call.app.engine.now());
-    if call.app.lockout.wait(&user.email, ip, now).is_some() {
-        let message = "too many passwords were wrong; try again in a few minutes";
-        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
-    }
-    if !check(&call.app, current.clone(), user.password.clone()).await? {
-        call.app.lockout.failed(&user.email, ip, now);
-        return Err(ApiError::forbidden("the current password is wrong"));
-    }
+    prove(&call.app, &user, current, &call.request).await?;
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
     let mut docs = vec![user.write(caller.company, Expect::Revision(found.revision))];

@@ -131,6 +131,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
         must_change_password: true,
         identities: Vec::new(),
         one_time: None,
+        second_factor: None,
         created_at: engine.now(),
     };
     let docs = founding(&call.app.ring, &company, &owner, engine.new_id())

@@ -23,6 +23,7 @@ mod oidc;
 mod play_bulk;
 mod play_commands;
 mod plays;
+mod second_factor;
 mod secrets;
 mod users;
 
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Route> {
         play_bulk::routes(),
         play_commands::routes(),
         plays::routes(),
+        second_factor::routes(),
         secrets::routes(),
         users::routes(),
     ]

@@ -54,6 +54,8 @@ struct UserView {
     roles: Vec<Role>,
     /// Whether they have a password to sign in with.
     has_password: bool,
+    /// Whether they show a code beside it.
+    has_second_factor: bool,
     created_at: Timestamp,
 }
 
@@ -61,6 +63,7 @@ impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
+            has_second_factor: user.has_second_factor(),
             email: user.email,
             name: user.name,
             roles: user.roles,
@@ -180,6 +183,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Add
         must_change_password: false,
         identities: Vec::new(),
         one_time,
+        second_factor: None,
         created_at: now,
     };
     let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, user.shown())?;

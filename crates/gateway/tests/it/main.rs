@@ -19,6 +19,7 @@ mod oidc;
 mod plays;
 mod provider;
 mod runs;
+mod second_factor;
 mod sign_in;
 mod stage;
 mod trial;
