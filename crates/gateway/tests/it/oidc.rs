@@ -167,6 +167,7 @@ async fn whoever_was_added_signs_in_and_any_replica_takes_them_back() {
     let set = Set::new().await;
     let (first, second) = (set.flow8(set.oidc("flow8")).await, set.flow8(set.oidc("flow8")).await);
     add(&first, "bob", &["builder"]).await;
+    assert!(page(&first, "/").send().await.text().contains("href=/api/auth/oidc/login"));
     let mut browser = Browser::default();
     let entrance = browser.begins(first.at, "/plays?state=FAIL").await;
     for asked in ["response_type=code", "code_challenge_method=S256", "client_id=flow8", "scope=openid+email"] {
