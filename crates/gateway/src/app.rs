@@ -11,7 +11,7 @@ use vault::{KeyRing, TokenHash};
 
 use crate::metrics::Metrics;
 use crate::oidc::{OidcSettings, Provider};
-use crate::people::{Known, Lockout};
+use crate::people::Known;
 
 /// How requests are taken.
 #[derive(Debug, Clone)]
@@ -76,7 +76,6 @@ pub struct Inner {
     pub(crate) cli_token: Option<TokenHash>,
     pub(crate) oidc: Option<Provider>,
     pub(crate) known: Known,
-    pub(crate) lockout: Lockout,
     pub(crate) metrics: Metrics,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
@@ -100,7 +99,6 @@ impl App {
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
-            lockout: Lockout::default(),
             stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
             trials: tokio::sync::Semaphore::new(TRIALS),

@@ -39,7 +39,7 @@ pub enum DocKind {
     Secret,
     /// Somebody's sign-in.
     Session,
-    /// What may be used once, and not for long: a sign-in, an invitation.
+    /// What is kept of somebody's way in, and not for long.
     Ticket,
     /// A person.
     User,

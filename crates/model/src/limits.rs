@@ -244,3 +244,12 @@ pub const SECOND_FACTOR_LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Codes that somebody gets for the day on which the second factor is lost.
 pub const RECOVERY_CODES: usize = 10;
+
+/// Sign-ins as one person that may fail before a wait.
+pub const GUESSES_BY_PERSON: u32 = 10;
+
+/// Sign-ins from one place that may fail before a wait: many people may share one.
+pub const GUESSES_BY_PLACE: u32 = 100;
+
+/// How long a sign-in that failed counts, and how long that wait is.
+pub const GUESSES_COUNT: Duration = Duration::from_secs(300);

@@ -121,6 +121,7 @@ fn new<P, Q, B>(
         password: None,
         must_change_password: false,
         identities: vec![identity],
+        sessions: 0,
         one_time: None,
         second_factor: None,
         created_at: app.engine.now(),

@@ -7,7 +7,7 @@
 mod bootstrap;
 mod company;
 mod known;
-mod lockout;
+pub(crate) mod lockout;
 mod second_factor;
 mod session;
 mod ticket;
@@ -27,7 +27,6 @@ use vault::TokenHash;
 pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
 pub(crate) use company::{Company, founding};
 pub(crate) use known::Known;
-pub(crate) use lockout::Lockout;
 pub(crate) use second_factor::SecondFactor;
 pub(crate) use session::{Session, cookie as session_cookie};
 pub(crate) use ticket::Ticket;
@@ -157,7 +156,8 @@ async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, 
     }
     let session: Session = doc.read()?;
     app.engine.bring_keys(doc.key.company).await?;
-    let Some(user) = user(app, doc.key.company, session.user).await? else { return Ok(None) };
+    let user = user(app, doc.key.company, session.user).await?;
+    let Some(user) = user.filter(|user| user.sessions == session.epoch) else { return Ok(None) };
     let until = now.plus(REMEMBERED).min(doc.expires_at.unwrap_or(Timestamp(i64::MAX)));
     let caller = Caller { session: Some(hash.clone()), ..caller_for(doc.key.company, &user) };
     Ok(Some(remember(app, since, hash, caller, until)))

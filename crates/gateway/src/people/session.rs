@@ -7,15 +7,11 @@ use model::ids::{CompanyId, UserId};
 use model::time::Timestamp;
 use model::value::Value;
 use serde::{Deserialize, Serialize};
-use store::DocQuery;
 use vault::{Token, TokenHash};
 
 use super::{COOKIE, User, caller_for, token_key};
 use crate::app::App;
 use crate::error::ApiError;
-
-/// Sessions of one company that are looked at.
-const SESSIONS: usize = 100_000;
 
 /// Somebody's sign-in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +19,10 @@ const SESSIONS: usize = 100_000;
 pub(crate) struct Session {
     pub(crate) user: UserId,
     pub(crate) created_at: Timestamp,
+    /// The person's [`User::sessions`] as it was read when they proved who they are. Where it has risen
+    /// since, the session is over, even one that was stored a moment later.
+    #[serde(default)]
+    pub(crate) epoch: u64,
 }
 
 /// A session that begins, once what is written here is committed.
@@ -51,7 +51,7 @@ impl Session {
     ) -> Result<Begun, ApiError> {
         let token = Token::fresh("").map_err(|error| ApiError::internal(error.to_string()))?;
         let (hash, now, ttl) = (token.hash(), app.engine.now(), app.settings.session_ttl);
-        let session = Self { user: user.id, created_at: now };
+        let session = Self { user: user.id, created_at: now, epoch: user.sessions };
         let write = DocWrite::put(Self::key(company, &hash), Expect::Absent, &session)
             .unique(CompanyId::INSTALLATION, token_key(&hash))
             .expiring(now.plus(ttl));
@@ -70,23 +70,25 @@ impl Session {
         Ok(Begun { write, audit, cookie: cookie(app, token.reveal(), ttl.as_secs()) })
     }
 
-    /// What ends all of a person's sessions but one, at once and everywhere.
+    /// What keeps one where all others of a person end, because of [`User::end_sessions`]. None where it
+    /// is over.
     ///
     /// # Errors
     /// Where the store fails.
-    pub(crate) async fn end_all(
+    pub(crate) async fn keep(
         app: &App,
-        company: CompanyId,
-        user: UserId,
-        but: Option<&TokenHash>,
-    ) -> Result<Vec<DocWrite>, ApiError> {
-        let mut ends = Vec::new();
-        for doc in app.engine.store().docs(&DocQuery::all(company, DocKind::Session, SESSIONS)).await? {
-            if doc.read::<Self>()?.user == user && but.is_none_or(|kept| doc.key.id != kept.0) {
-                ends.push(DocWrite::remove(doc.key, Expect::Anything));
-            }
-        }
-        Ok(ends)
+        (company, user): (CompanyId, &User),
+        hash: &TokenHash,
+    ) -> Result<Option<DocWrite>, ApiError> {
+        let key = Self::key(company, hash);
+        let Some(doc) = app.engine.store().doc(&key).await? else { return Ok(None) };
+        let kept = Self { epoch: user.sessions, ..doc.read()? };
+        let write =
+            DocWrite::put(key, Expect::Revision(doc.revision), &kept).unique(CompanyId::INSTALLATION, token_key(hash));
+        Ok(Some(match doc.expires_at {
+            Some(at) => write.expiring(at),
+            None => write,
+        }))
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct User {
     /// Who they are at the providers that they sign in through.
     #[serde(default)]
     pub(crate) identities: Vec<Identity>,
+    /// How often all of their sessions were ended.
+    #[serde(default)]
+    pub(crate) sessions: u64,
     /// With what they may choose a password, once.
     #[serde(default)]
     pub(crate) one_time: Option<OneTime>,
@@ -80,6 +83,11 @@ impl User {
         let keys =
             self.identities.iter().map(Identity::key).chain(self.one_time.iter().map(|one| one_time_key(&one.hash)));
         keys.fold(write, |write, key| write.unique(CompanyId::INSTALLATION, key))
+    }
+
+    /// Ends all of their sessions, once this is stored: at once, and at every replica.
+    pub(crate) fn end_sessions(&mut self) {
+        self.sessions = self.sessions.saturating_add(1);
     }
 
     /// Whether a code is asked for beside the password.

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::people::lockout::{self, Guesser, too_many};
 use crate::people::{Session, User, caller_for, session_cookie, user, user_by_email};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -82,34 +83,49 @@ impl Me {
     }
 }
 
-/// Checks a password where that may take its time.
-async fn check(app: &App, password: String, hash: Option<String>) -> Result<bool, ApiError> {
-    let gone = |_| ApiError::internal("flow8 is shutting down");
-    let _turn = app.password_checks.acquire().await.map_err(gone)?;
-    tokio::task::spawn_blocking(move || verify_password(&password, hash.as_deref()))
+/// Whether a password is that of an account. Where it is not, that is counted before it is told.
+///
+/// # Errors
+/// Where too many were wrong.
+async fn guess(
+    app: &App,
+    email: &str,
+    password: &str,
+    account: Option<(CompanyId, &User)>,
+    request: &RequestInfo,
+) -> Result<bool, ApiError> {
+    let guessers = [Guesser::Person(email), Guesser::Place(request.ip.as_deref())];
+    lockout::heed(app, &guessers).await?;
+    let _turn = turn(app).await?;
+    // Whoever sends many at once finds that those before were counted.
+    lockout::heed(app, &guessers).await?;
+    let (password, hash) = (password.to_owned(), account.and_then(|(_, user)| user.password.clone()));
+    // A hash is checked even where there is none, so that the time tells nothing.
+    let fits = tokio::task::spawn_blocking(move || verify_password(&password, hash.as_deref()))
         .await
-        .map_err(|error| ApiError::internal(error.to_string()))
+        .map_err(|error| ApiError::internal(error.to_string()))?;
+    if !fits {
+        lockout::failed(app, &guessers, account, request).await?;
+    }
+    Ok(fits)
+}
+
+/// Waits for a turn at what is hard on purpose.
+async fn turn(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
+    app.password_checks.acquire().await.map_err(|_| ApiError::internal("flow8 is shutting down"))
 }
 
 async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, ApiError> {
     let (app, Json(login)) = (&call.app, &call.body);
-    let (ip, began) = (call.request.ip.as_deref(), app.engine.now());
-    if let Some(wait) = app.lockout.wait(&login.email, ip, began) {
-        return Err(too_many(wait));
-    }
     let found = user_by_email(app, &login.email).await?;
-    let hash = found.as_ref().and_then(|(_, _, user)| user.password.clone());
-    // A hash is checked even where there is none, so that the time tells nothing.
-    let fits = check(app, login.password.clone(), hash).await?;
-    let now = app.engine.now();
+    let account = found.as_ref().map(|(company, _, user)| (*company, user));
+    let fits = guess(app, &login.email, &login.password, account, &call.request).await?;
     let Some((company, revision, mut user)) = found.filter(|_| fits) else {
-        app.lockout.failed(&login.email, ip, now);
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
     let mut docs = second_factor(&call, company, revision, &mut user, login.code.as_deref()).await?;
-    app.lockout.succeeded(&login.email);
     let begun = Session::begin(app, (company, &user), &call.request, Value::Null)?;
-    docs.push(begun.write);
+    docs.extend([begun.write, lockout::forgiven(&user.email)]);
     app.engine.store().commit(Batch::of_docs(docs, begun.audit)).await?;
     let caller = caller_for(company, &user);
     Ok(Reply::ok(Me::of(&caller, Some(&user))).header(SET_COOKIE, &begun.cookie))
@@ -151,7 +167,6 @@ async fn second_factor<P, Q, B>(
         ip: call.request.ip.clone(),
     };
     app.engine.store().commit(Batch::of_docs(vec![write], audit)).await?;
-    app.lockout.failed(&user.email, call.request.ip.as_deref(), app.engine.now());
     Err(ApiError::unauthorized("the code is wrong, or was used before"))
 }
 
@@ -159,22 +174,16 @@ async fn second_factor<P, Q, B>(
 ///
 /// # Errors
 /// Where they do not, or too many did not.
-pub(super) async fn prove(app: &App, user: &User, password: &str, request: &RequestInfo) -> Result<(), ApiError> {
-    let (ip, now) = (request.ip.as_deref(), app.engine.now());
-    if let Some(wait) = app.lockout.wait(&user.email, ip, now) {
-        return Err(too_many(wait));
+pub(super) async fn prove<P, Q, B>(
+    call: &Call<P, Q, B>,
+    company: CompanyId,
+    user: &User,
+    password: &str,
+) -> Result<(), ApiError> {
+    match guess(&call.app, &user.email, password, Some((company, user)), &call.request).await? {
+        true => Ok(()),
+        false => Err(ApiError::forbidden("the current password is wrong")),
     }
-    if check(app, password.to_owned(), user.password.clone()).await? {
-        return Ok(());
-    }
-    app.lockout.failed(&user.email, ip, now);
-    Err(ApiError::forbidden("the current password is wrong"))
-}
-
-/// Too many sign-ins failed.
-pub(super) fn too_many(wait: std::time::Duration) -> ApiError {
-    let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
-    ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
 }
 
 async fn logout(call: Call) -> Result<Empty, ApiError> {
@@ -213,12 +222,13 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     let found = call.app.engine.store().doc(&key).await?.ok_or_else(only_people)?;
     let mut user: User = found.read()?;
     let Json(NewPassword { current, new }) = &call.body;
-    prove(&call.app, &user, current, &call.request).await?;
+    prove(&call, caller.company, &user, current).await?;
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
-    let mut docs = vec![user.write(caller.company, Expect::Revision(found.revision))];
     // Whoever knew the old password may be signed in with it.
-    docs.extend(Session::end_all(&call.app, caller.company, id, Some(session)).await?);
+    user.end_sessions();
+    let mut docs = vec![user.write(caller.company, Expect::Revision(found.revision))];
+    docs.extend(Session::keep(&call.app, (caller.company, &user), session).await?);
     let audit = call.audit("user.password", ("user", &id.to_string()), Value::Null, Value::Null)?;
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
@@ -227,8 +237,7 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
 
 /// Hashes a password where that may take its time.
 pub(super) async fn hash(app: &App, password: String) -> Result<String, ApiError> {
-    let gone = |_| ApiError::internal("flow8 is shutting down");
-    let _turn = app.password_checks.acquire().await.map_err(gone)?;
+    let _turn = turn(app).await?;
     tokio::task::spawn_blocking(move || hash_password(&password))
         .await
         .map_err(|error| ApiError::internal(error.to_string()))?

@@ -18,7 +18,8 @@ use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
-use crate::people::{ApiKey, OneTime, Session, User, caller_for, user_by_one_time};
+use crate::people::lockout::{self, Guesser};
+use crate::people::{ApiKey, OneTime, User, caller_for, user_by_one_time};
 
 /// API keys of one company that are looked at.
 const KEYS: usize = 10_000;
@@ -85,9 +86,9 @@ async fn reset(call: Call<ById, Nothing, Json<Reset>>) -> Result<Reply<OneTimeVi
     let view = OneTimeView::of(&one_time, &token);
     // Whoever knew the password may be the reason.
     user.password = None;
+    user.end_sessions();
     user.one_time = Some(one_time);
     let mut docs = vec![user.write(company, Expect::Revision(doc.revision))];
-    docs.extend(Session::end_all(&call.app, company, id, None).await?);
     if call.body.0.revoke_keys {
         for doc in store.docs(&DocQuery::all(company, DocKind::ApiKey, KEYS)).await? {
             if doc.read::<ApiKey>()?.owner == id {
@@ -112,23 +113,21 @@ struct Chosen {
 
 async fn choose(call: Call<Nothing, Nothing, Json<Chosen>>) -> Result<(), ApiError> {
     let (app, Json(chosen)) = (&call.app, &call.body);
-    let (ip, now) = (call.request.ip.as_deref(), app.engine.now());
-    if let Some(wait) = app.lockout.wait_at(ip, now) {
-        return Err(super::auth::too_many(wait));
-    }
+    let (now, place) = (app.engine.now(), [Guesser::Place(call.request.ip.as_deref())]);
+    lockout::heed(app, &place).await?;
     let found = user_by_one_time(app, &TokenHash::of(&chosen.token)).await?;
     let holds = |user: &User| user.one_time.as_ref().is_some_and(|one_time| one_time.until > now);
     let Some((company, revision, mut user)) = found.filter(|(_, _, user)| holds(user)) else {
-        app.lockout.failed_at(ip, now);
+        lockout::failed(app, &place, None, &call.request).await?;
         let message = "this token is not known, was used, or is over; ask an administrator for another one";
         return Err(ApiError::forbidden(message));
     };
     user.password = Some(super::auth::hash(app, chosen.password.clone()).await?);
     user.must_change_password = false;
     user.one_time = None;
+    user.end_sessions();
     // At the same revision: of two who show the token at once, one is refused.
-    let mut docs = vec![user.write(company, Expect::Revision(revision))];
-    docs.extend(Session::end_all(app, company, user.id, None).await?);
+    let docs = vec![user.write(company, Expect::Revision(revision)), lockout::forgiven(&user.email)];
     let audit = AuditRow {
         company,
         at: now,
@@ -143,6 +142,5 @@ async fn choose(call: Call<Nothing, Nothing, Json<Chosen>>) -> Result<(), ApiErr
     };
     app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     app.known.forget();
-    app.lockout.succeeded(&user.email);
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::answer::Answer;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::oidc::{Back, Pending, SignedIn, checked_return, cookie, finish, provider};
+use crate::people::lockout::{self, Guesser};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -135,17 +136,24 @@ async fn leave(call: &Call<Nothing, BeginQuery>) -> Result<Told, ApiError> {
 }
 
 async fn back(call: Call<Nothing, BackQuery>) -> Result<Told, ApiError> {
-    let (ip, now) = (call.request.ip.as_deref(), call.app.engine.now());
-    let outcome = match call.app.lockout.wait_at(ip, now) {
-        Some(wait) => Err(super::auth::too_many(wait)),
-        None => land(&call).await.inspect_err(|_| call.app.lockout.failed_at(ip, now)),
-    };
+    let outcome = land_or_count(&call).await;
     told(&call.headers, outcome)
+}
+
+/// What fails counts against the place that it comes from: strangers can make flow8 ask the provider.
+async fn land_or_count(call: &Call<Nothing, BackQuery>) -> Result<Told, ApiError> {
+    provider(&call.app)?;
+    let place = [Guesser::Place(call.request.ip.as_deref())];
+    lockout::heed(&call.app, &place).await?;
+    let outcome = land(call).await;
+    if outcome.is_err() {
+        lockout::failed(&call.app, &place, None, &call.request).await?;
+    }
+    outcome
 }
 
 async fn land(call: &Call<Nothing, BackQuery>) -> Result<Told, ApiError> {
     let BackQuery { code, state, iss, error, error_description } = &call.query;
-    provider(&call.app)?;
     if let Some(error) = error {
         let why = error_description.as_deref().map(|why| format!(": {}", crate::oidc::quoted(why))).unwrap_or_default();
         let message = format!("the sign-in provider says {}{why}", crate::oidc::quoted(error));

@@ -14,6 +14,7 @@ use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::people::lockout::too_many;
 use crate::people::{SecondFactor, Session, User};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -118,7 +119,7 @@ impl Own {
         let none = || ApiError::conflict("NO_SECOND_FACTOR", "you have no second factor; begin with POST /auth/totp");
         let factor = self.user.second_factor.as_mut().ok_or_else(none)?;
         if let Some(wait) = factor.wait(call.app.engine.now()) {
-            return Err(super::auth::too_many(wait));
+            return Err(too_many(wait));
         }
         if !factor.take(&call.app, who, code)? {
             let audit = call.audit("auth.wrongCode", ("user", &who.1.to_string()), Value::Null, Value::Null)?;
@@ -129,12 +130,15 @@ impl Own {
     }
 
     /// Stores what became of it; other sessions may be whose password was known to others.
-    async fn store<P, Q, B>(&self, call: &Call<P, Q, B>, is_on: bool) -> Result<(), ApiError> {
+    async fn store<P, Q, B>(&mut self, call: &Call<P, Q, B>, is_on: bool) -> Result<(), ApiError> {
         let id = self.user.id;
         let shown = |is_on: bool| Value::map([("secondFactor", Value::from(is_on))]);
         let audit = call.audit("user.secondFactor", ("user", &id.to_string()), shown(!is_on), shown(is_on))?;
+        self.user.end_sessions();
         let mut docs = vec![self.write()];
-        docs.extend(Session::end_all(&call.app, self.company, id, call.caller()?.session.as_ref()).await?);
+        if let Some(session) = &call.caller()?.session {
+            docs.extend(Session::keep(&call.app, (self.company, &self.user), session).await?);
+        }
         call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
         call.app.known.forget();
         Ok(())
@@ -148,7 +152,7 @@ async fn enrol(call: Call<Nothing, Nothing, Json<Proof>>) -> Result<Reply<Secret
             "a second factor stands beside a password, and you have none; your sign-in provider may ask for one";
         return Err(ApiError::conflict("NO_PASSWORD", message));
     }
-    super::auth::prove(&call.app, &own.user, &call.body.0.password, &call.request).await?;
+    super::auth::prove(&call, own.company, &own.user, &call.body.0.password).await?;
     if own.user.second_factor.as_ref().is_some_and(|factor| factor.is_on) {
         let message = "you have a second factor already; remove it with POST /auth/totp/remove first";
         return Err(ApiError::conflict("SECOND_FACTOR_EXISTS", message));

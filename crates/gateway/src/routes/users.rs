@@ -182,6 +182,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Add
         password,
         must_change_password: false,
         identities: Vec::new(),
+        sessions: 0,
         one_time,
         second_factor: None,
         created_at: now,
