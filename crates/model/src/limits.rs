@@ -253,3 +253,15 @@ pub const GUESSES_BY_PLACE: u32 = 100;
 
 /// How long a sign-in that failed counts, and how long that wait is.
 pub const GUESSES_COUNT: Duration = Duration::from_secs(300);
+
+/// How long an API key holds where nobody says.
+pub const API_KEY_KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The longest that one may hold.
+pub const API_KEY_LONGEST: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
+
+/// API keys of one person.
+pub const API_KEYS_PER_PERSON: usize = 100;
+
+/// People of one company.
+pub const PEOPLE: usize = 10_000;

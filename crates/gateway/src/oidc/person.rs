@@ -12,7 +12,7 @@ use crate::access::Role;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::people::{Identity, User, caller_for, user_by_email, user_by_identity};
+use crate::people::{Identity, User, caller_for, room, user_by_email, user_by_identity};
 
 /// Who signs in, and what changes with that.
 pub(super) struct Person {
@@ -69,6 +69,7 @@ pub(super) async fn find<P, Q, B>(
     if granted.is_empty() {
         return Err(no_role());
     }
+    room(app, app.company).await?;
     new(app, email, claims, granted, identity, call)
 }
 

@@ -30,7 +30,7 @@ pub(crate) use known::Known;
 pub(crate) use second_factor::SecondFactor;
 pub(crate) use session::{Session, cookie as session_cookie};
 pub(crate) use ticket::Ticket;
-pub(crate) use user::{Identity, OneTime, User, user, user_by_email, user_by_identity, user_by_one_time};
+pub(crate) use user::{Identity, OneTime, User, room, user, user_by_email, user_by_identity, user_by_one_time};
 
 use crate::access::{Caller, Permission, permissions_of};
 use crate::app::App;

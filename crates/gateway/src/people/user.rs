@@ -2,9 +2,11 @@
 
 use model::doc::{Doc, DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
+use model::limits::PEOPLE;
 use model::time::Timestamp;
 use model::value::Value;
 use serde::{Deserialize, Serialize};
+use store::DocQuery;
 use vault::{Token, TokenHash};
 
 use super::{SecondFactor, unique};
@@ -128,6 +130,18 @@ pub(crate) async fn user(app: &App, company: CompanyId, id: UserId) -> Result<Op
         Some(doc) => Ok(Some(doc.read()?)),
         None => Ok(None),
     }
+}
+
+/// Makes sure that a company has room for one more person.
+///
+/// # Errors
+/// Where it has not.
+pub(crate) async fn room(app: &App, company: CompanyId) -> Result<(), ApiError> {
+    let people = app.engine.store().docs(&DocQuery::all(company, DocKind::User, PEOPLE)).await?;
+    if people.len() < PEOPLE {
+        return Ok(());
+    }
+    Err(ApiError::conflict("TOO_MANY_PEOPLE", format!("a company has at most {PEOPLE} people")))
 }
 
 /// The person of that address, the company they belong to, and the revision they stand at.

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
-use model::limits::INVITATION;
+use model::limits::{INVITATION, PEOPLE};
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -19,9 +19,6 @@ use crate::error::ApiError;
 use crate::page::{Page, Paging};
 use crate::people::{OneTime, User};
 use crate::routes::new_passwords::OneTimeView;
-
-/// People of one company.
-const USERS: usize = 10_000;
 
 /// Characters of an address or a name.
 const NAME_CHARS: usize = 254;
@@ -38,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             create,
         )
         .answers(201, "Added.")
-        .also(409, "Somebody has the address already."),
+        .also(409, "Somebody has the address already, or there are too many people."),
         Route::new((Method::PUT, "/users/{id}"), "updateUser", admin, "Changes a person's name and roles.", update),
         Route::new((Method::DELETE, "/users/{id}"), "deleteUser", admin, "Removes a person.", remove),
     ]
@@ -122,7 +119,7 @@ struct ListQuery {
 
 /// The people of the company, each with the revision they stand at.
 async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<(User, u64)>, ApiError> {
-    let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, USERS)).await?;
+    let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, PEOPLE)).await?;
     docs.iter().map(|doc| Ok((doc.read()?, doc.revision))).collect()
 }
 
@@ -165,6 +162,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Add
     let (Json(new), now) = (&call.body, call.app.engine.now());
     let email = checked_email(&new.email)?;
     let name = checked_name(&new.name)?;
+    crate::people::room(&call.app, call.company()?).await?;
     let password = match &new.password {
         Some(password) => Some(super::auth::hash(&call.app, password.clone()).await?),
         None => None,
