@@ -25,6 +25,7 @@ mod play_commands;
 mod plays;
 mod second_factor;
 mod secrets;
+mod user_access;
 mod users;
 
 pub(crate) use users::{checked_email, checked_name};
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Route> {
         plays::routes(),
         second_factor::routes(),
         secrets::routes(),
+        user_access::routes(),
         users::routes(),
     ]
     .into_iter()

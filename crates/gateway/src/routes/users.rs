@@ -51,6 +51,10 @@ struct UserView {
     roles: Vec<Role>,
     /// Whether they have a password to sign in with.
     has_password: bool,
+    /// The sign-in providers that know them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    providers: Vec<String>,
     /// Whether they show a code beside it.
     has_second_factor: bool,
     created_at: Timestamp,
@@ -61,6 +65,7 @@ impl From<User> for UserView {
         Self {
             id: user.id,
             has_second_factor: user.has_second_factor(),
+            providers: user.identities.into_iter().map(|identity| identity.issuer).collect(),
             email: user.email,
             name: user.name,
             roles: user.roles,

@@ -226,7 +226,19 @@ async fn nobody_comes_in_whom_nobody_added_or_whose_address_is_not_verified() {
     assert_eq!(Browser::default().comes_in(stage.at, &set.provider, "ada").await.status, 200);
     // Nor does a second one there become the administrator.
     assert_eq!(refused("twin").await, (403, "ALREADY_BOUND".into()));
-    assert_eq!(stage.ask("GET /api/users").gives(200).await["total"], 1);
+    let people = stage.ask("GET /api/users").gives(200).await;
+    assert_eq!((&people["total"], &people["data"][0]["providers"]), (&json!(1), &json!([set.provider.issuer])));
+    // Unless an administrator says so, and whoever it was is out.
+    let mut ada = Browser::default();
+    assert_eq!(ada.comes_in(stage.at, &set.provider, "ada").await.status, 200);
+    let id = people["data"][0]["id"].as_str().expect("an id");
+    stage.ask(&format!("DELETE /api/users/{id}/identities")).gives(204).await;
+    assert_eq!(ada.open(page(&stage, "/api/auth/me")).await.status, 401);
+    let mut twin = Browser::default();
+    assert_eq!(twin.comes_in(stage.at, &set.provider, "twin").await.status, 200);
+    assert_eq!(refused("ada").await, (403, "ALREADY_BOUND".into()));
+    stage.ask(&format!("DELETE /api/users/{id}/sessions")).gives(204).await;
+    assert_eq!(twin.open(page(&stage, "/api/auth/me")).await.status, 401);
     // In a browser, it is a page.
     let mut browser = Browser::default();
     let entrance = browser.begins(stage.at, "/").await;
