@@ -18,7 +18,6 @@ mod limits;
 mod modules;
 mod mongo;
 mod objects;
-mod oidc;
 mod peer;
 mod people;
 mod plays;
@@ -28,6 +27,7 @@ mod provider;
 mod run;
 mod serve;
 mod server;
+mod sign_in;
 mod tour;
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Signing in through a real OpenID provider, with the settings as an administrator gives them, at
-//! replicas that share a real MongoDB.
+//! Signing in at replicas that share a real MongoDB: through a real OpenID provider, with the settings as
+//! an administrator gives them, and by guessing.
 
 use std::net::SocketAddr;
 
@@ -53,6 +53,30 @@ fn people_sign_in_through_a_provider_at_any_replica() {
     for server in [&first, &second] {
         assert!(!server.log().contains(SECRET), "{}", server.log());
     }
+    first.stop();
+    second.stop();
+}
+
+#[test]
+fn replicas_count_guesses_together() {
+    let (database, folder) = (database(), tempfile::tempdir().expect("a folder"));
+    let (email, password) = ("you@example.com", "correct horse battery");
+    let variables =
+        [("FLOW8_BOOTSTRAP_ADMIN_EMAIL", email.to_owned()), ("FLOW8_BOOTSTRAP_ADMIN_PASSWORD", password.to_owned())];
+    let replica = |name: &str| replica_with(&database, folder.path(), name, &variables);
+    let (first, second) = (replica("first"), replica("second"));
+    let sign_in = |server: &Server, password: &str| {
+        let body = serde_json::json!({"email": email, "password": password});
+        RUNTIME.block_on(Ask::new(address(server), "POST /api/auth/login").json(body).send()).status.as_u16()
+    };
+    // Nine, and one that is right, which forgives them.
+    for (round, last) in [(9, 200), (10, 429)] {
+        for guess in 0..round {
+            assert_eq!(sign_in([&first, &second][guess % 2], "not it at all"), 401, "{guess}");
+        }
+        assert_eq!(sign_in(&second, password), last);
+    }
+    assert_eq!(sign_in(&first, password), 429);
     first.stop();
     second.stop();
 }
