@@ -10,6 +10,7 @@ const people = {
   ada: { email: 'ada@flow8.test', email_verified: true, groups: ['flow-makers'] },
   bob: { email: 'Bob@flow8.test', email_verified: true, groups: ['flow-makers', 'cooks'], name: 'Bob B.' },
   eve: { email: 'eve@flow8.test', email_verified: true, groups: [] },
+  grace: { email: 'grace@flow8.test', email_verified: true, groups: ['flow-makers'] },
   mallory: { email: 'ada@flow8.test', email_verified: false, groups: ['flow-makers'] },
   twin: { email: 'ada@flow8.test', email_verified: true, groups: ['flow-makers'] },
 };

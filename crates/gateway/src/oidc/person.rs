@@ -82,7 +82,8 @@ fn known<P, Q, B>(
     call: &Call<P, Q, B>,
 ) -> Result<Person, ApiError> {
     let before = user.clone();
-    if settings.roles_claim.is_some() {
+    // What a group means was said by whoever looks after the first company; others give their own roles.
+    if settings.roles_claim.is_some() && company == call.app.company {
         let mut roles = granted;
         // Owners are made in flow8 alone; else the last one could lose flow8 to a change elsewhere.
         roles.extend(user.roles.iter().filter(|role| **role == Role::Owner));

@@ -283,6 +283,9 @@ async fn groups_give_roles_but_never_an_owner() {
     let stage = set.flow8(later).await;
     assert_eq!(roles(&stage, "bob").await, json!(["operator"]));
     assert_eq!(roles(&stage, "eve").await, json!(["auditor"]));
+    // Another company gives its own.
+    stage.other_company().await;
+    assert_eq!(roles(&stage, "grace").await, json!(["owner"]));
 }
 
 #[tokio::test]
