@@ -5,27 +5,13 @@
 
 use model::doc::{Doc, DocKind};
 use model::ids::CompanyId;
-use model::seal::{Seal, SealError};
+use store::keys::{KeysError, bring_keys};
 use store::{DocQuery, Store, StoreError};
 
 use crate::Engine;
 
 /// Companies that one installation may have.
 pub const COMPANIES: usize = 10_000;
-
-/// Data keys that one company may have.
-const KEYS: usize = 10_000;
-
-/// Why the keys of a company are not at hand.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A stored key cannot be used.
-    #[error(transparent)]
-    Key(#[from] SealError),
-}
 
 /// All companies, the oldest first.
 ///
@@ -38,26 +24,12 @@ pub async fn companies(store: &dyn Store) -> Result<Vec<CompanyId>, StoreError> 
     docs.iter().map(|doc| doc.key.id.parse().map(CompanyId).map_err(|_| damaged(doc))).collect()
 }
 
-/// Takes the data keys of a company to hand.
-///
-/// # Errors
-/// Where the store fails, or a key cannot be used.
-pub async fn learn_keys(store: &dyn Store, seal: &dyn Seal, company: CompanyId) -> Result<(), KeysError> {
-    for key in store.docs(&DocQuery::all(company, DocKind::DataKey, KEYS)).await? {
-        seal.learn(&key)?;
-    }
-    Ok(())
-}
-
 impl Engine {
     /// Makes sure that the keys of a company are at hand.
     ///
     /// # Errors
     /// Where the store fails, or a key cannot be used.
     pub async fn bring_keys(&self, company: CompanyId) -> Result<(), KeysError> {
-        match self.seal().knows(company) {
-            true => Ok(()),
-            false => learn_keys(&**self.store(), self.seal(), company).await,
-        }
+        bring_keys(&**self.store(), self.seal(), company).await
     }
 }

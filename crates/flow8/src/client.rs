@@ -1,12 +1,14 @@
 //! [`Api`]: the API, wherever it answers: at a server, or in this very process on the data folder.
 //! Commands are written once, against the API; no command reaches around it.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::{Bytes, BytesMut};
 use gateway::{Caller, Gateway};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use model::Value;
 use store::StoreError;
@@ -47,7 +49,7 @@ pub struct Answered {
     /// Its status.
     pub status: StatusCode,
     /// Its body.
-    pub body: bytes::Bytes,
+    pub body: Bytes,
 }
 
 impl Answered {
@@ -124,7 +126,7 @@ impl Api {
     /// Lets plays that run in this process come to a rest.
     pub async fn close(self, patience: Duration) {
         if let Way::Local { own: Some(installation), .. } = self.0 {
-            installation.engine.drain(patience).await;
+            installation.rest(patience).await;
         }
     }
 
@@ -133,26 +135,46 @@ impl Api {
     /// # Errors
     /// Where nothing answers, or the answer is no.
     pub async fn call(&self, method: Method, path: &str, sent: Sent) -> Result<Answered, CommandError> {
+        let answered = self.ask(method, path, sent).await?.whole().await?;
+        if answered.status.is_success() { Ok(answered) } else { Err(refusal(&answered)) }
+    }
+
+    async fn ask(&self, method: Method, path: &str, sent: Sent) -> Result<Answering, CommandError> {
         let (media, body) = match sent {
             Sent::Nothing => (None, Vec::new()),
             Sent::Json(value) => (Some("application/json"), value.to_json().into_bytes()),
             Sent::Yaml(text) => (Some("application/yaml"), text.into_bytes()),
         };
-        let answered = match &self.0 {
-            Way::Remote { client, remote } => ask(client, remote, method, path, media, body).await?,
+        match &self.0 {
+            Way::Remote { client, remote } => {
+                let response = send(client, remote, method, path, media, body).await?;
+                Ok(Answering::Remote(remote.url.clone(), response))
+            }
             Way::Local { gateway, caller, .. } => {
                 let mut request = Request::new(Body::from(body));
                 *request.method_mut() = method;
                 *request.uri_mut() =
                     format!("/api{path}").parse().map_err(|error| CommandError::usage(format!("{path:?}: {error}")))?;
                 request.extensions_mut().insert(caller.clone());
-                let response = gateway.answer(request).await;
-                let status = response.status();
-                let body = response.into_body().collect().await.map_err(|error| unreachable(error.to_string()))?;
-                Answered { status, body: body.to_bytes() }
+                Ok(Answering::Local(gateway.answer(request).await))
             }
-        };
-        if answered.status.is_success() { Ok(answered) } else { Err(refusal(&answered)) }
+        }
+    }
+
+    /// Writes down what a request for something gives, however much it is.
+    ///
+    /// # Errors
+    /// As with [`Api::call`], and where it cannot be written, or breaks off.
+    pub async fn download(&self, path: &str, to: &mut dyn Write) -> Result<(), CommandError> {
+        let unwritten = |error: std::io::Error| CommandError { exit: Exit::Fault, message: error.to_string() };
+        let mut answering = self.ask(Method::GET, path, Sent::Nothing).await?;
+        if !answering.status().is_success() {
+            return Err(refusal(&answering.whole().await?));
+        }
+        while let Some(piece) = answering.piece().await? {
+            to.write_all(&piece).map_err(unwritten)?;
+        }
+        to.flush().map_err(unwritten)
     }
 
     /// A request for something.
@@ -172,14 +194,60 @@ impl Api {
     }
 }
 
-async fn ask(
+/// An answer that is coming in.
+enum Answering {
+    Remote(String, reqwest::Response),
+    Local(Response<Body>),
+}
+
+impl Answering {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Remote(_, response) => response.status(),
+            Self::Local(response) => response.status(),
+        }
+    }
+
+    /// The next bytes of it.
+    async fn piece(&mut self) -> Result<Option<Bytes>, CommandError> {
+        match self {
+            Self::Remote(url, response) => response.chunk().await.map_err(|error| silent(url, &error)),
+            Self::Local(response) => loop {
+                match response.body_mut().frame().await.transpose() {
+                    Ok(Some(frame)) => {
+                        if let Ok(piece) = frame.into_data() {
+                            return Ok(Some(piece));
+                        }
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(error) => return Err(unreachable(format!("the answer broke off: {error}"))),
+                }
+            },
+        }
+    }
+
+    async fn whole(mut self) -> Result<Answered, CommandError> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answered { status: self.status(), body: body.freeze() })
+    }
+}
+
+fn silent(url: &str, error: &reqwest::Error) -> CommandError {
+    let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    unreachable(format!("{url} does not answer: {why}"))
+}
+
+async fn send(
     client: &reqwest::Client,
     remote: &Remote,
     method: Method,
     path: &str,
     media: Option<&'static str>,
     body: Vec<u8>,
-) -> Result<Answered, CommandError> {
+) -> Result<reqwest::Response, CommandError> {
     let mut request = client.request(method, format!("{}/api{path}", remote.url)).body(body);
     if let Some(media) = media {
         request = request.header(http::header::CONTENT_TYPE, media);
@@ -187,13 +255,7 @@ async fn ask(
     if let Some(token) = &remote.token {
         request = request.bearer_auth(token);
     }
-    let failed = |error: reqwest::Error| {
-        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        unreachable(format!("{} does not answer: {why}", remote.url))
-    };
-    let response = request.send().await.map_err(failed)?;
-    let status = response.status();
-    Ok(Answered { status, body: response.bytes().await.map_err(failed)? })
+    request.send().await.map_err(|error| silent(&remote.url, &error))
 }
 
 /// What the API says when it says no.

@@ -1,10 +1,12 @@
 //! [`Answer`]: what a route may give.
 
+use audit::AuditError;
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 /// Something that can be sent as an answer.
 pub(crate) trait Answer: Send + 'static {
@@ -119,6 +121,41 @@ impl Answer for Bytes {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
         if let Some(Ok(disposition)) = self.file_name.as_deref().map(attachment) {
+            headers.insert(http::header::CONTENT_DISPOSITION, disposition);
+        }
+        response
+    }
+}
+
+/// Bytes that are still being made, named.
+pub(crate) struct Streamed {
+    pub(crate) media: &'static str,
+    /// An error ends the connection: whoever reads notices that the rest is missing.
+    pub(crate) pieces: mpsc::Receiver<Result<bytes::Bytes, AuditError>>,
+    /// Offered to be saved under this name.
+    pub(crate) file_name: &'static str,
+}
+
+impl Answer for Streamed {
+    const STATUS: StatusCode = StatusCode::OK;
+    const MEDIA: Option<&'static str> = Some("application/octet-stream");
+
+    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        Some(schemars::json_schema!({}))
+    }
+
+    fn respond(self) -> Response<Body> {
+        let pieces = futures::stream::unfold(self.pieces, async |mut pieces| {
+            let piece = pieces.recv().await?;
+            if let Err(error) = &piece {
+                tracing::error!(%error, "an answer is broken off");
+            }
+            Some((piece, pieces))
+        });
+        let mut response = Response::new(Body::from_stream(pieces));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
+        if let Ok(disposition) = attachment(self.file_name) {
             headers.insert(http::header::CONTENT_DISPOSITION, disposition);
         }
         response

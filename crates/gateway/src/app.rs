@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use audit::Log;
 use engine::Engine;
 use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
@@ -71,6 +72,7 @@ pub struct App(Arc<Inner>);
 pub struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) ring: Arc<KeyRing>,
+    pub(crate) audit: Log,
     pub(crate) settings: Settings,
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
@@ -103,6 +105,7 @@ impl App {
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
             trials: tokio::sync::Semaphore::new(TRIALS),
             ready: AtomicBool::new(false),
+            audit: Log::new(engine.store().clone(), ring.clone()),
             engine,
             ring,
             settings,

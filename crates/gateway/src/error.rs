@@ -1,6 +1,6 @@
 //! [`ApiError`]: how the API says no. One shape, a stable code, a message for people.
 
-use engine::companies::KeysError;
+use audit::AuditError;
 use engine::decide::Refusal;
 use engine::driver::{AdmitError, EngineError, ReadError, RetryError};
 use engine::flows::{EditError, FlowError};
@@ -9,6 +9,7 @@ use model::doc::DocError;
 use model::value::{Value, ValueError, to_value};
 use schemars::JsonSchema;
 use serde::Serialize;
+use store::keys::KeysError;
 use store::{CommitError, StoreError};
 
 /// Why a request was not granted.
@@ -110,6 +111,15 @@ impl From<KeysError> for ApiError {
         match error {
             KeysError::Store(error) => error.into(),
             KeysError::Key(error) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) | AuditError::Keys(KeysError::Store(error)) => error.into(),
+            other => Self::internal(other.to_string()),
         }
     }
 }

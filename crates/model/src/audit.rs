@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::codec::CodecError;
 use crate::ids::CompanyId;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -35,4 +36,22 @@ pub struct AuditRow {
     /// The address it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
+}
+
+impl AuditRow {
+    /// The row as it is stored: JSON. These bytes are what is sealed, so they are kept as they are.
+    ///
+    /// # Errors
+    /// Where it holds a sensitive value that nobody sealed.
+    pub fn to_text(&self) -> Result<Vec<u8>, CodecError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// The row that was stored so.
+    ///
+    /// # Errors
+    /// Where the bytes are no such row.
+    pub fn from_text(text: &[u8]) -> Result<Self, CodecError> {
+        Ok(serde_json::from_slice(text)?)
+    }
 }

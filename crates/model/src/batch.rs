@@ -26,6 +26,8 @@ pub struct Batch {
     pub audit: Vec<AuditRow>,
     /// Ended plays whose record is removed.
     pub forget: Vec<PlayKey>,
+    /// Audit rows that are removed: all of a company up to this number.
+    pub drop_audit: Option<(CompanyId, u64)>,
 }
 
 impl Batch {
@@ -37,6 +39,7 @@ impl Batch {
             && self.events.is_empty()
             && self.audit.is_empty()
             && self.forget.is_empty()
+            && self.drop_audit.is_none()
     }
 
     /// Whose it is; of the installation, where it is of several or changes nothing.

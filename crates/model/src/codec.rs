@@ -21,6 +21,9 @@ pub enum CodecError {
     /// It does not decompress.
     #[error("stored bytes do not decompress: {0}")]
     Compression(#[from] lz4_flex::block::DecompressError),
+    /// It has no JSON, or the JSON does not read.
+    #[error("stored JSON does not read: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// The bytes of a thing.

@@ -17,6 +17,12 @@ pub enum DocKind {
     Answer,
     /// A key with which programs call the API.
     ApiKey,
+    /// Where the sealed audit log of a company ends, and where it begins; how far that of all is sealed.
+    AuditChain,
+    /// The key that signs the seals of a company's audit log.
+    AuditKey,
+    /// A sealed part of a company's audit log.
+    AuditSegment,
     /// A tenant.
     Company,
     /// The data key of a company, wrapped by a master key.
@@ -47,9 +53,12 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Answer,
         Self::ApiKey,
+        Self::AuditChain,
+        Self::AuditKey,
+        Self::AuditSegment,
         Self::Company,
         Self::DataKey,
         Self::Definition,
@@ -70,6 +79,9 @@ impl DocKind {
         match self {
             Self::Answer => "answer",
             Self::ApiKey => "apiKey",
+            Self::AuditChain => "auditChain",
+            Self::AuditKey => "auditKey",
+            Self::AuditSegment => "auditSegment",
             Self::Company => "company",
             Self::DataKey => "dataKey",
             Self::Definition => "definition",

@@ -55,6 +55,7 @@ pub(crate) fn is_plain(batch: &Batch) -> bool {
         && batch.messages.is_empty()
         && batch.events.is_empty()
         && batch.forget.is_empty()
+        && batch.drop_audit.is_none()
 }
 
 /// Gathers what a plain batch writes.
@@ -96,6 +97,10 @@ pub(crate) async fn apply(
         write_play(write, due, &mut numbers, &mut committed, &mut ops)?;
     }
     write_audit(batch, &mut numbers, &mut ops)?;
+    fill_places(&mut numbers, &mut ops);
+    if let Some((company, upto)) = batch.drop_audit {
+        ops.delete(AUDIT, doc! { "c": keys::company(company), "_id": { "$lte": number(upto) } });
+    }
     for write in &batch.docs {
         let revision = revisions.get(&write.key).copied().flatten();
         write_doc(write, revision, &mut ops);
@@ -312,6 +317,13 @@ fn write_audit(batch: &Batch, numbers: &mut Numbers, ops: &mut Ops) -> Result<()
         ops.insert(AUDIT, rows::audit(numbers.audit(), row)?);
     }
     Ok(())
+}
+
+/// Fills the places in the feed for which there are no records.
+pub(crate) fn fill_places(numbers: &mut Numbers, ops: &mut Ops) {
+    while !numbers.is_last() {
+        ops.insert(CHUNKS, doc! { "_id": number(numbers.feed()), "v": true });
+    }
 }
 
 /// Removals are sent first: a key may pass from one document to another in one batch.

@@ -5,7 +5,6 @@
 
 use model::audit::AuditRow;
 use model::batch::WaitKind;
-use model::codec;
 use model::ids::CompanyId;
 use model::payload::Digest;
 use mongodb::bson::{Document, doc};
@@ -116,7 +115,7 @@ impl Reading<'_> {
         })
         .await?;
         self.each(AUDIT, doc! {}, |row| {
-            let audit: AuditRow = codec::decode(row.bytes("b")?)?;
+            let audit = AuditRow::from_text(row.bytes("b")?)?;
             Ok(Neutral::Audit { number: row.count("_id")?, row: Box::new(audit) })
         })
         .await

@@ -27,6 +27,9 @@ pub(crate) const COMMITS: &str = "commits";
 /// A gap that is older is closed. A transaction that takes longer loses its places.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long after a look at a gap the next one comes.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Places that are looked through at once, and before the newest one at the start.
 const WINDOW: i64 = 10_000;
 
@@ -53,11 +56,13 @@ impl Numbers {
         self.audit.next().unwrap_or(self.audit.end)
     }
 
-    /// Takes so many for nobody else to have.
+    /// Takes so many for nobody else to have. With audit rows there is always a place in the feed: as soon
+    /// as it is filled, the rows are there.
     pub(crate) async fn take(db: &Database, feed: u64, audit: u64) -> Result<Self, Fault> {
         if (feed, audit) == (0, 0) {
             return Ok(Self { feed: 0..0, audit: 0..0, taken: (0..0, 0..0) });
         }
+        let feed = feed.max(1);
         let change = doc! { "$inc": { "feed": number(feed), "audit": number(audit) } };
         let after = db
             .collection::<Document>(COUNTERS)
@@ -124,10 +129,10 @@ pub(crate) async fn close_gaps(db: &Database, newest: u64) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The newest place that was taken.
-async fn newest(db: &Database) -> Result<u64, Fault> {
+/// The newest place and the newest number of an audit row that were taken.
+async fn newest(db: &Database) -> Result<(u64, u64), Fault> {
     let counter = db.collection::<Document>(COUNTERS).find_one(doc! { "_id": COMMITS }).await?;
-    counter.map_or(Ok(0), |counter| Row(&counter).count("feed"))
+    counter.map_or(Ok((0, 0)), |counter| Ok((Row(&counter).count("feed")?, Row(&counter).count("audit")?)))
 }
 
 /// Up to where the feed has no gap that may still be filled.
@@ -150,7 +155,7 @@ impl Settled {
 
     /// Looks how far it goes by now.
     pub(crate) async fn advance(&self, db: &Database) -> Result<u64, Fault> {
-        let newest = newest(db).await?;
+        let (newest, _) = newest(db).await?;
         // Before the window nothing is under way any more: what is missing there was forgotten.
         let start = newest.saturating_sub(WINDOW as u64);
         let (upto, old) = {
@@ -173,6 +178,21 @@ impl Settled {
         }
         state.upto = Some(upto);
         Ok(upto)
+    }
+
+    /// The number of an audit row below which no other will appear any more. It is taken with a place in the
+    /// feed: once there is no gap up to that one, there is none up to the number either.
+    pub(crate) async fn audit_end(&self, db: &Database) -> Result<u64, Fault> {
+        let (mut place, mut number) = newest(db).await?;
+        while self.advance(db).await? < place {
+            tokio::time::sleep(LOOK).await;
+            let (newest_place, newest_number) = newest(db).await?;
+            if newest_place < place {
+                // It was given back, and is another's as soon as somebody takes it again.
+                (place, number) = (newest_place, newest_number);
+            }
+        }
+        Ok(number)
     }
 }
 

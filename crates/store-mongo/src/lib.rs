@@ -38,8 +38,8 @@ use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCrit
 use mongodb::{Client, Database};
 use store::dump::{Fill, Rows};
 use store::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
-    Store, StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded,
+    PlayPage, PlayQuery, Signal, Store, StoreError, StoreSize, WaitQuery,
 };
 
 use tokio::sync::mpsc;
@@ -322,6 +322,14 @@ impl Store for MongoStore {
 
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         read(read::audit(&self.db, query).await)
+    }
+
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
+        read(read::audit_log(&self.db, span).await)
+    }
+
+    async fn audit_end(&self) -> Result<u64, StoreError> {
+        read(self.settled.audit_end(&self.db).await)
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {

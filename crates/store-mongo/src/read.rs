@@ -3,7 +3,6 @@
 use futures::TryStreamExt as _;
 use model::audit::AuditRow;
 use model::batch::{Chunk, Message, Wait};
-use model::codec;
 use model::doc::{Doc, DocKey, UniqueKey};
 use model::ids::{CompanyId, FlowId, Id, PlayId};
 use model::limits::EXACT_TOTAL;
@@ -15,7 +14,8 @@ use mongodb::bson::{Bson, Document, doc};
 use store::limit::limit_key_bytes;
 use store::turns::fair_share;
 use store::{
-    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
+    Snapshot, StoreSize, WaitQuery,
 };
 
 use crate::fault::Fault;
@@ -291,10 +291,24 @@ pub(crate) async fn audit(db: &Database, query: &AuditQuery) -> Result<AuditPage
         return Ok(AuditPage { rows: Vec::new(), total: total(db, AUDIT, filter).await? });
     }
     let how = List { skip: query.skip, limit: query.limit.into(), ..List::by(doc! { "_id": -1 }) };
-    let rows = list(db, AUDIT, filter.clone(), how, |row| {
-        Ok((row.count("_id")?, codec::decode::<AuditRow>(row.bytes("b")?)?))
-    });
+    let rows =
+        list(db, AUDIT, filter.clone(), how, |row| Ok((row.count("_id")?, AuditRow::from_text(row.bytes("b")?)?)));
     Ok(AuditPage { rows: rows.await?, total: total(db, AUDIT, filter).await? })
+}
+
+pub(crate) async fn audit_log(db: &Database, span: &AuditSpan) -> Result<Vec<AuditEntry>, Fault> {
+    if span.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let mut filter = doc! { "_id": { "$gt": number(span.after), "$lte": number(span.upto) } };
+    if let Some(company) = span.company {
+        filter.insert("c", keys::company(company));
+    }
+    list(db, AUDIT, filter, List::by(doc! { "_id": 1 }).limit(span.limit), |row| {
+        let company = CompanyId(keys::read_id(row.bytes("c")?)?);
+        Ok(AuditEntry { number: row.count("_id")?, company, text: row.bytes("b")?.into() })
+    })
+    .await
 }
 
 pub(crate) async fn size(db: &Database) -> Result<StoreSize, Fault> {

@@ -208,7 +208,7 @@ pub(crate) fn audit(number: u64, row: &AuditRow) -> Result<Document, Fault> {
         "a": &row.action,
         "e": &row.entity,
         "i": &row.entity_id,
-        "b": keys::binary(codec::encode(row)?),
+        "b": keys::binary(row.to_text()?),
     })
 }
 

@@ -13,7 +13,7 @@ use store::turns::Turns;
 use store::{CommitError, StoreError};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::apply::{apply, gather, is_plain, wanted};
+use crate::apply::{apply, fill_places, gather, is_plain, wanted};
 use crate::fault::Fault;
 use crate::feed::Numbers;
 use crate::lease;
@@ -229,6 +229,7 @@ async fn try_group(link: &mut Link, db: &Database, group: &[Work]) -> Result<Vec
     let mut ops = Ops::default();
     let committed: Vec<_> =
         group.iter().map(|work| gather(&work.batch, &mut numbers, &mut ops)).collect::<Result<_, _>>()?;
+    fill_places(&mut numbers, &mut ops);
     let mut tx = Tx::begin(db, session).await?;
     if let Err(fault) = tx.apply(&mut ops).await {
         tx.abort().await;

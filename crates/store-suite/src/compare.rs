@@ -12,7 +12,7 @@ use model::value::Value;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use store::memory::MemoryStore;
-use store::{AuditQuery, CommitError, DocQuery, PlayQuery, Store, WaitQuery};
+use store::{AuditQuery, AuditSpan, CommitError, DocQuery, PlayQuery, Store, WaitQuery};
 
 use crate::things::{
     COMPANY, OTHER, audit_row, batch, company, header, limit_key, message, play, replica, slot, write,
@@ -31,6 +31,10 @@ pub enum Op {
     Post(u8),
     /// Plays are forgotten.
     Forget(Vec<u8>),
+    /// So many rows come into the audit log.
+    Tell(u8),
+    /// Audit rows up to a number are dropped.
+    Drop(u8),
     /// The process starts anew.
     Adopt,
 }
@@ -63,6 +67,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..PLAYS, 0..4_u8).prop_map(|(to, number)| Op::Send(to, number)),
         2 => (0..2_u8).prop_map(Op::Post),
         1 => vec(0..PLAYS, 1..3).prop_map(Op::Forget),
+        1 => (1..3_u8).prop_map(Op::Tell),
+        1 => (0..9_u8).prop_map(Op::Drop),
         1 => Just(Op::Adopt),
     ]
 }
@@ -139,6 +145,11 @@ async fn as_batch(op: &Op, model: &dyn Store) -> Batch {
             forget.dedup();
             Batch { forget, ..Batch::default() }
         }
+        Op::Tell(rows) => {
+            let of = |row: u8| if row == 0 { OTHER } else { COMPANY };
+            Batch { audit: (0..*rows).map(|row| audit_row(of(row), "op.told", "x")).collect(), ..Batch::default() }
+        }
+        Op::Drop(upto) => Batch { drop_audit: Some((COMPANY, u64::from(*upto))), ..Batch::default() },
         Op::Adopt => Batch::default(),
     }
 }
@@ -218,8 +229,11 @@ pub async fn go_on_alike(store: Arc<dyn Store>, model: Arc<dyn Store>, ops: &[Op
         let (ours, theirs) = (store.commit(batch.clone()).await, model.commit(batch).await);
         match (ours, theirs) {
             (Ok(mut ours), Ok(mut theirs)) => {
-                ours.woken.sort();
-                theirs.woken.sort();
+                for committed in [&mut ours, &mut theirs] {
+                    committed.woken.sort();
+                    // Places only rise; a store may leave some out.
+                    committed.feed = u64::from(committed.feed > 0);
+                }
                 assert_eq!(ours, theirs, "{op:?}");
             }
             (Err(CommitError::Conflict(ours)), Err(CommitError::Conflict(theirs))) => {
@@ -260,13 +274,16 @@ async fn view(store: &dyn Store) -> Vec<String> {
         for kind in [DocKind::Kv, DocKind::Event] {
             see(format!("{:?}", store.docs(&DocQuery::all(company, kind, 100)).await.expect("reads")));
         }
-        see(format!("{:?}", store.feed(Some(company), 3, 100).await.expect("reads")));
+        let feed = store.feed(Some(company), 0, 100).await.expect("reads");
+        see(format!("{:?}", feed.into_iter().map(|row| (row.play, row.chunk)).collect::<Vec<_>>()));
     }
     for company in [COMPANY, OTHER] {
         let all = AuditQuery { company, entity: None, entity_id: None, action: None, skip: 0, limit: 100 };
         let page = store.audit(&all).await.expect("reads");
         see(format!("{:?} of {}", page.rows, page.total));
     }
+    let all = AuditSpan { company: None, after: 0, upto: u64::MAX, limit: 100 };
+    see(format!("{:?}", store.audit_log(&all).await.expect("reads")));
     see(format!("{:?}", store.due(Timestamp(4), 5).await.expect("reads")));
     see(format!("{:?}", store.next_due().await.expect("reads")));
     see(format!("{:?}", store.expired(Timestamp(500), 100).await.expect("reads").len()));

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 
 use crate::dump::{Fill, Rows};
 use crate::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded, PlayPage, PlayQuery, Signal,
-    Store, StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, DocQuery, FeedChunk, Lease, LimitCount, Loaded,
+    PlayPage, PlayQuery, Signal, Store, StoreError, StoreSize, WaitQuery,
 };
 
 /// What becomes of one commit.
@@ -183,6 +183,14 @@ impl<P: Plan> Store for Faulty<P> {
 
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         self.reading()?.audit(query).await
+    }
+
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reading()?.audit_log(span).await
+    }
+
+    async fn audit_end(&self) -> Result<u64, StoreError> {
+        self.reading()?.audit_end().await
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {

@@ -6,6 +6,7 @@
 
 pub mod dump;
 pub mod fault;
+pub mod keys;
 pub mod limit;
 pub mod memory;
 pub mod row;
@@ -37,6 +38,7 @@ pub trait Store: Send + Sync + 'static {
     /// - A slot is taken only where one is free and nobody stands ahead in the queue.
     /// - A message wakes its play: without an owner, the play becomes due at once.
     /// - A play that ends has its snapshot, messages and waits removed.
+    /// - The number of an audit row is never given again, even where the row is removed.
     ///
     /// # Errors
     /// [`CommitError::Conflict`]: nothing was changed. [`CommitError::Store`]: nothing was
@@ -165,6 +167,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The audit log of a company, newest first.
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError>;
+
+    /// Rows of the audit log as they are stored, oldest first.
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Up to where the audit log is settled: whatever is added to it from now on has a higher number.
+    async fn audit_end(&self) -> Result<u64, StoreError>;
 
     /// Gives a little unused space back to the system, if there is any; says whether there is more.
     ///
@@ -353,6 +361,30 @@ pub struct AuditPage {
     pub rows: Vec<(u64, AuditRow)>,
     /// How many there are in all; counted up to [`model::limits::EXACT_TOTAL`], plus one for "more".
     pub total: u64,
+}
+
+/// Which rows of the audit log.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditSpan {
+    /// Whose; of all companies where none.
+    pub company: Option<CompanyId>,
+    /// With numbers above this one.
+    pub after: u64,
+    /// And not above this one.
+    pub upto: u64,
+    /// How many to give.
+    pub limit: usize,
+}
+
+/// A row of the audit log as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number: rising in the order in which rows came in, over all companies.
+    pub number: u64,
+    /// Whose it is.
+    pub company: CompanyId,
+    /// The row, see [`AuditRow::to_text`].
+    pub text: Arc<[u8]>,
 }
 
 /// How much a store holds.

@@ -24,8 +24,8 @@ use crate::dump::{Fill, Rows};
 use crate::limit::{self, Move, Standing};
 use crate::turns::fair_share;
 use crate::{
-    AuditPage, AuditQuery, CommitError, Conflict, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
-    Snapshot, Store, StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, Conflict, DocQuery, FeedChunk, LimitCount, Loaded,
+    PlayPage, PlayQuery, Snapshot, Store, StoreError, StoreSize, WaitQuery,
 };
 
 /// A store in memory.
@@ -207,6 +207,9 @@ impl World {
         for row in batch.audit {
             self.last_audit += 1;
             self.audit.insert(self.last_audit, row);
+        }
+        if let Some((company, upto)) = batch.drop_audit {
+            self.audit.retain(|number, row| row.company != company || *number > upto);
         }
         for play in batch.forget {
             self.forget(play);
@@ -539,6 +542,23 @@ impl Store for MemoryStore {
         });
         let (rows, total) = page(found, query.skip, query.limit);
         Ok(AuditPage { rows: rows.into_iter().map(|(number, row)| (*number, row.clone())).collect(), total })
+    }
+
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
+        let world = self.world();
+        let rows = world.audit.range((Bound::Excluded(span.after), Bound::Unbounded));
+        rows.take_while(|(number, _)| **number <= span.upto)
+            .filter(|(_, row)| span.company.is_none_or(|company| row.company == company))
+            .take(span.limit)
+            .map(|(number, row)| {
+                let text = row.to_text().map_err(|error| StoreError::Failed(error.to_string()))?;
+                Ok(AuditEntry { number: *number, company: row.company, text: text.into() })
+            })
+            .collect()
+    }
+
+    async fn audit_end(&self) -> Result<u64, StoreError> {
+        Ok(self.world().last_audit)
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {

@@ -8,6 +8,7 @@ mod frames;
 mod keys;
 mod password;
 mod ring;
+mod signing;
 mod token;
 mod totp;
 
@@ -15,6 +16,7 @@ pub use frames::{FRAME_OVERHEAD, FrameError, Frames, STREAM_SALT};
 pub use keys::{KeyError, MasterKey, WrappedKey};
 pub use password::{PasswordError, hash_password, verify_password};
 pub use ring::KeyRing;
+pub use signing::{NotHex, PublicKey, Signature, SigningKey};
 pub use token::{Token, TokenHash};
 pub use totp::{Totp, recovery_code};
 

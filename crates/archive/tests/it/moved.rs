@@ -25,7 +25,7 @@ async fn with_objects() -> Objects {
 
 #[tokio::test]
 async fn an_archive_restores_to_what_it_was_made_of() {
-    let (from, objects) = (history(5).await, with_objects().await);
+    let (from, objects) = (history(6).await, with_objects().await);
     let (bytes, totals) = archived(&from, &objects).await;
     assert_eq!((totals.count("objects"), totals.count("counters")), (3, 1));
     for kind in ["plays", "docs", "records", "snapshots", "values", "messages", "waits", "audit"] {

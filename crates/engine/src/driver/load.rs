@@ -6,6 +6,7 @@ use model::batch::Message;
 use model::codec;
 use model::play::{PlayKey, SlotPlace};
 use model::record::{MessageBody, Record, StepId};
+use store::keys::KeysError;
 use store::{Conflict, Loaded, StoreError};
 
 use super::commit::{Abandoned, NotCommitted, decode_records, look_again};
@@ -13,7 +14,6 @@ use super::play::{Note, Running};
 use super::plays::Inbox;
 use super::tail::Tail;
 use super::{Engine, EngineError, RequestInfo};
-use crate::companies::KeysError;
 use crate::decide::{Input, Refusal};
 use crate::flows::FlowError;
 use crate::plan::Plan;

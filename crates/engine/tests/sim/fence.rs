@@ -13,8 +13,8 @@ use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
 use store::dump::{Fill, Rows};
 use store::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
-    StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage,
+    PlayQuery, Store, StoreError, StoreSize, WaitQuery,
 };
 use tokio::sync::Notify;
 
@@ -152,6 +152,14 @@ impl Store for Fenced {
 
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         self.there().await.audit(query).await
+    }
+
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
+        self.there().await.audit_log(span).await
+    }
+
+    async fn audit_end(&self) -> Result<u64, StoreError> {
+        self.there().await.audit_end().await
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {

@@ -6,6 +6,7 @@
 //! ends by returning an [`Exit`].
 
 mod archived;
+mod audit;
 mod backup;
 mod check;
 mod completions;
@@ -55,6 +56,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Audit(audit::Audit),
     Backup(backup::Backup),
     Check(check::Check),
     Completions(completions::Completions),

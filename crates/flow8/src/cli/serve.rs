@@ -67,7 +67,8 @@ impl Serve {
             let gateway = Gateway::for_metrics(installation.gateway.app().clone());
             serving.spawn(serve(listener, gateway, stop.clone(), patience));
         }
-        let cleaning = installation.start().await.map_err(|error| fault(&error))?;
+        installation.start().await.map_err(|error| fault(&error))?;
+        let chores = installation.tend();
         let peers_address = peers.as_ref().map(local_address).transpose()?;
         if let Some(listener) = peers {
             examples::serve_peers(&mut serving, listener, stop);
@@ -83,8 +84,8 @@ impl Serve {
         signals.told_to_stop().await;
         tracing::info!("stopping: nothing new is taken on, what is under way finishes");
         installation.gateway.app().set_ready(false);
-        cleaning.abort();
-        let left = installation.engine.drain(patience).await;
+        drop(chores);
+        let left = installation.rest(patience).await;
         if left > 0 {
             tracing::info!(plays = left, "left for the next start, which goes on with them");
         }

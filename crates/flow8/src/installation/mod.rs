@@ -8,6 +8,7 @@ pub mod moving;
 mod objects;
 mod oidc;
 mod retention;
+mod sealing;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::objects::BucketError;
+use audit::Log;
 use engine::Engine;
 use engine::driver::Policies;
 use engine::world::{Ids, World as _};
@@ -27,7 +29,7 @@ use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
 use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use vault::{KeyRing, MasterKey, TokenHash};
 
 pub use guide::{Guide, GuideError};
@@ -59,6 +61,7 @@ pub struct Installation {
     pub bootstrap: Bootstrap,
     /// How the command line on this machine finds a server; none without a data folder.
     pub guide: Guide,
+    audit: Log,
     retention: Policies,
     cleanup_interval: Duration,
     /// Removed with the installation, where nothing is kept.
@@ -169,6 +172,7 @@ impl Installation {
             },
             probe: faults.probe,
         });
+        let audit = Log::new(engine.store().clone(), ring.clone());
         let guide = Guide::new(folder)?;
         let gateway = Gateway::new(App::new(gateway::Parts {
             engine: engine.clone(),
@@ -183,20 +187,36 @@ impl Installation {
             gateway,
             bootstrap,
             guide,
+            audit,
             retention: retention::policies(config),
             cleanup_interval: config.retention.cleanup_interval.duration(),
             _scratch: scratch,
         })
     }
 
-    /// Begins to run plays and to clear away what is not kept.
+    /// Begins to run plays.
     ///
     /// # Errors
     /// Where the store cannot be reached.
-    pub async fn start(&self) -> Result<JoinHandle<()>, store::StoreError> {
-        self.engine.start().await?;
-        let (engine, policies, interval) = (self.engine.clone(), self.retention, self.cleanup_interval);
-        Ok(tokio::spawn(retention::keep_clean(engine, policies, interval)))
+    pub async fn start(&self) -> Result<(), store::StoreError> {
+        self.engine.start().await.map(drop)
+    }
+
+    /// Seals the audit log and clears away what is not kept, for as long as what is returned is held.
+    pub fn tend(&self) -> JoinSet<()> {
+        let mut chores = JoinSet::new();
+        chores.spawn(retention::keep_clean(self.engine.clone(), self.retention, self.cleanup_interval));
+        chores.spawn(sealing::keep_sealed(self.audit.clone(), self.engine.clone()));
+        chores
+    }
+
+    /// Lets plays come to a rest, and seals the audit log; says how many plays are left for the next start.
+    pub async fn rest(&self, patience: Duration) -> usize {
+        let left = self.engine.drain(patience).await;
+        if let Err(error) = self.audit.seal(self.engine.now()).await {
+            tracing::warn!(%error, "the end of the audit log is not sealed; the next start will");
+        }
+        left
     }
 
     /// The command line on this machine, as a caller of the API.

@@ -3,6 +3,7 @@
 //! Each test gets a folder of its own and an environment of its own; nothing is read from this
 //! process's.
 
+mod audit;
 mod backup;
 mod check;
 #[expect(dead_code, reason = "the gateway's own tests ask for more")]

@@ -1,13 +1,14 @@
 //! The first start: a company, its data key, and one administrator. Every later start: the data
 //! keys, brought to hand.
 
-use engine::companies::{KeysError, companies, learn_keys};
+use engine::companies::companies;
 use model::actor::Actor;
 use model::audit::AuditRow;
 use model::batch::Batch;
 use model::ids::{CompanyId, Id, UserId};
 use model::time::Timestamp;
 use model::value::Value;
+use store::keys::{KeysError, learn_keys};
 use store::{CommitError, Store, StoreError};
 use vault::{KeyError, KeyRing, PasswordError, Token, hash_password};
 

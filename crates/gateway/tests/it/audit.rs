@@ -1,5 +1,6 @@
 //! The audit log.
 
+use model::batch::Batch;
 use serde_json::json;
 
 use crate::stage::{EMAIL, PASSWORD, Stage, echo, waiting};
@@ -72,4 +73,49 @@ async fn what_people_do_to_a_play_has_its_row_in_the_same_commit() {
     let expected = [("play.cancel", "req-cancel"), ("play.resume", "req-resume"), ("play.hold", "req-hold")];
     assert_eq!(found, expected, "newest first; what was refused has none");
     assert_eq!(rows["data"][0]["after"]["reason"], "no longer needed");
+}
+
+#[tokio::test]
+async fn the_log_is_checked_and_exported_by_whoever_may_see_it() {
+    let stage = Stage::new().await;
+    stage.ask("POST /api/flows").json(echo()).gives(201).await;
+    let other = stage.other_company().await;
+    let log = audit::Log::new(stage.engine.store().clone(), stage.ring.clone());
+    log.seal(stage.engine.now()).await.expect("seals");
+    let found = stage.ask("GET /api/audit/verify").gives(200).await;
+    assert_eq!((&found["ok"], &found["unsealed"], found.get("broken")), (&json!(true), &json!(0), None), "{found}");
+    let said = stage.ask("GET /api/audit/export").send().await;
+    assert_eq!(said.header("content-type"), "application/x-ndjson");
+    assert!(said.header("content-disposition").contains("audit.jsonl"));
+    let report = audit::verify_export(said.text().as_bytes(), None).expect("an export");
+    assert_eq!(report.broken, None);
+    // The export stands in the log itself, and is sealed with the rest.
+    assert_eq!(Some(report.rows), found["rows"].as_u64().map(|rows| rows + 1));
+    assert_eq!(report.public_key.map(|key| key.to_string()).as_deref(), found["publicKey"].as_str());
+    let table = stage.ask("GET /api/audit/export?format=csv").send().await.text();
+    assert!(table.contains(",flow.create,flow,"), "{table}");
+    let exports = stage.ask("GET /api/audit?action=audit.export").gives(200).await;
+    assert_eq!((&exports["total"], &exports["data"][0]["after"]), (&json!(2), &json!({"format": "csv"})));
+    stage.ask("GET /api/audit/export?format=xml").refused(400, "VALIDATION_ERROR").await;
+    // Another company has another log, and another key.
+    let theirs = other.ask("GET /api/audit/export").send().await;
+    assert!(!theirs.text().contains("flow.create"), "{}", theirs.text());
+    assert_ne!(other.ask("GET /api/audit/verify").gives(200).await["publicKey"], found["publicKey"]);
+}
+
+#[tokio::test]
+async fn what_was_changed_behind_flow8s_back_is_named() {
+    let stage = Stage::new().await;
+    stage.ask("POST /api/flows").json(echo()).gives(201).await;
+    let log = audit::Log::new(stage.engine.store().clone(), stage.ring.clone());
+    log.seal(stage.engine.now()).await.expect("seals");
+    let newest = stage.engine.store().audit_end().await.expect("reads");
+    let gone = Batch { drop_audit: Some((stage.company, newest)), ..Batch::default() };
+    stage.engine.store().commit(gone).await.expect("commits");
+    let found = stage.ask("GET /api/audit/verify").gives(200).await;
+    assert_eq!(
+        (&found["ok"], &found["broken"]["what"], &found["broken"]["segment"]),
+        (&json!(false), &json!("rowMissing"), &json!(1))
+    );
+    assert!(found["broken"]["message"].as_str().expect("words").ends_with("is missing"), "{found}");
 }

@@ -68,6 +68,7 @@ impl Seed {
 pub(crate) struct Stage {
     pub(crate) at: SocketAddr,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) ring: Arc<KeyRing>,
     pub(crate) world: Arc<TestWorld>,
     pub(crate) company: CompanyId,
     pub(crate) stop: watch::Sender<bool>,
@@ -125,7 +126,7 @@ impl Stage {
         let at = listener.local_addr().expect("an address");
         let (stop, stopped) = Stop::switch();
         let served = tokio::spawn(serve(listener, Gateway::new(app), stopped, Duration::from_secs(5)));
-        Self { at, engine, world, company: made.company, stop, served, token }
+        Self { at, engine, ring, world, company: made.company, stop, served, token }
     }
 
     /// A store where somebody was before: the first administrator.

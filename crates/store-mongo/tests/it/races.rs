@@ -1,10 +1,12 @@
 //! Replicas that write at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use model::actor::Actor;
+use model::audit::AuditRow;
 use model::batch::{Batch, Event, Message, Wait, WaitKind};
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{EventId, Id, LayerId, MessageId};
@@ -13,7 +15,7 @@ use model::play::{LimitKey, PlayHeader, PlayState, Slot, SlotPlace};
 use model::record::{MessageBody, Stop};
 use model::time::Timestamp;
 use model::value::Value;
-use store::{CommitError, Conflict, Store as _};
+use store::{AuditSpan, CommitError, Conflict, Store as _};
 use store_mongo::{DATABASE, MongoOptions, MongoStore};
 use store_suite::set::ReplicaSet;
 
@@ -66,6 +68,72 @@ async fn a_limit_holds_over_replicas() {
     let key = LimitKey { flow: FLOW, key: Digest::of(&[1]) };
     let left = stores[0].limit(COMPANY, key).await.expect("reads");
     assert_eq!((left.held, left.queued), (0, 0), "no slot leaks");
+}
+
+/// A row of the audit log that tells of a number.
+fn told(number: u64) -> AuditRow {
+    AuditRow {
+        company: COMPANY,
+        at: Timestamp(1),
+        actor: Actor::system(),
+        action: "op.done".into(),
+        entity: "op".into(),
+        entity_id: number.to_string(),
+        before: Value::Null,
+        after: Value::Null,
+        request_id: None,
+        ip: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_the_audit_log_up_to_its_end_misses_nothing() {
+    const ROWS: u64 = 400;
+    let stage = Stage::new().await;
+    let (writers, reader) = ([stage.store().await, stage.store().await], stage.store().await);
+    let over = Arc::new(AtomicBool::new(false));
+    let following = tokio::spawn({
+        let over = over.clone();
+        async move {
+            let (mut at, mut seen) = (0, Vec::new());
+            loop {
+                let was_over = over.load(Ordering::SeqCst);
+                let upto = reader.audit_end().await.expect("reads");
+                let span = AuditSpan { company: None, after: at, upto, limit: 1_000 };
+                let log = reader.audit_log(&span).await.expect("reads");
+                seen.extend(log.iter().map(|entry| AuditRow::from_text(&entry.text).expect("a row").entity_id));
+                at = upto;
+                if was_over {
+                    return seen;
+                }
+            }
+        }
+    });
+    let writing: Vec<_> = (0..ROWS)
+        .map(|number| {
+            let store = writers[number as usize % 2].clone();
+            tokio::spawn(async move {
+                let mut batch = Batch { audit: vec![told(number)], ..Batch::default() };
+                // Some come alone, some with a play, some with a document that is checked before.
+                match number % 4 {
+                    0 => batch.plays = self::batch(&header(play(number + 1), None)).plays,
+                    1 => {
+                        let key = DocKey::new(COMPANY, DocKind::Kv, number % 8);
+                        batch.docs = vec![DocWrite::put(key, Expect::Anything, &number)];
+                    }
+                    _ => {}
+                }
+                store.commit(batch).await.expect("commits");
+            })
+        })
+        .collect();
+    for writing in writing {
+        writing.await.expect("writes");
+    }
+    over.store(true, Ordering::SeqCst);
+    let seen: BTreeSet<u64> = following.await.expect("reads").iter().map(|id| id.parse().expect("a number")).collect();
+    let missed: Vec<u64> = (0..ROWS).filter(|number| !seen.contains(number)).collect();
+    assert_eq!(missed, [0; 0], "missed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,8 @@ cases! {
     ;
     records:
         audit_rows_are_found_and_stay_apart
+        dropped_audit_rows_are_gone_and_their_numbers_with_them
+        the_audit_log_is_read_as_it_is_stored
         forgetting_removes_ended_plays_alone
         the_feed_has_all_records_in_the_order_of_commits
     ;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::batch::Batch;
 use model::payload::Digest;
 use model::play::PlayKey;
-use store::{AuditQuery, Conflict, PlayQuery, Store};
+use store::{AuditQuery, AuditSpan, Conflict, PlayQuery, Store};
 
 use crate::things::{
     COMPANY, OTHER, audit_row, batch, header, next, play, record, write,
@@ -30,6 +30,48 @@ pub(super) async fn audit_rows_are_found_and_stay_apart(store: Arc<dyn Store>) {
     assert_eq!(list(&AuditQuery { entity: Some("flow".into()), ..all.clone() }).await.len(), 3);
     assert_eq!(list(&AuditQuery { action: Some("flow.create".into()), skip: 1, ..all.clone() }).await[0].1, "f1");
     assert_eq!(list(&AuditQuery { entity_id: Some("k".into()), ..all }).await, [("kv.set".into(), "k".into())]);
+}
+
+pub(super) async fn the_audit_log_is_read_as_it_is_stored(store: Arc<dyn Store>) {
+    let rows = [(COMPANY, "a"), (OTHER, "b"), (COMPANY, "c"), (COMPANY, "d")];
+    for (company, id) in rows {
+        ok(&store, Batch { audit: vec![audit_row(company, "op.done", id)], ..Batch::default() }).await;
+    }
+    let end = store.audit_end().await.expect("reads");
+    let all = AuditSpan { company: None, after: 0, upto: end, limit: 10 };
+    let log = store.audit_log(&all).await.expect("reads");
+    assert!(log.is_sorted_by(|a, b| a.number < b.number), "oldest first");
+    let texts: Vec<Vec<u8>> =
+        rows.iter().map(|(company, id)| audit_row(*company, "op.done", id).to_text().expect("JSON")).collect();
+    assert_eq!(log.iter().map(|entry| entry.text.to_vec()).collect::<Vec<_>>(), texts);
+    assert_eq!(log.iter().map(|entry| entry.company).collect::<Vec<_>>(), rows.map(|(company, _)| company));
+    assert_eq!(log.last().map(|entry| entry.number), Some(end));
+    let own = AuditSpan { company: Some(COMPANY), after: log[0].number, ..all };
+    assert_eq!(store.audit_log(&own).await.expect("reads"), [log[2].clone(), log[3].clone()]);
+    let upto = AuditSpan { upto: log[2].number, limit: 2, ..all };
+    assert_eq!(store.audit_log(&upto).await.expect("reads"), log[..2]);
+    assert_eq!(store.audit_log(&AuditSpan { limit: 0, ..all }).await.expect("reads"), []);
+}
+
+pub(super) async fn dropped_audit_rows_are_gone_and_their_numbers_with_them(store: Arc<dyn Store>) {
+    for (company, id) in [(OTHER, "a"), (COMPANY, "b"), (COMPANY, "c")] {
+        ok(&store, Batch { audit: vec![audit_row(company, "op.done", id)], ..Batch::default() }).await;
+    }
+    let end = store.audit_end().await.expect("reads");
+    let drop_audit = Some((COMPANY, end));
+    // What tells of it comes in the same batch, and stays.
+    let told = vec![audit_row(COMPANY, "audit.drop", "b")];
+    ok(&store, Batch { drop_audit, audit: told, ..Batch::default() }).await;
+    let all = AuditSpan { company: None, after: 0, upto: u64::MAX, limit: 10 };
+    let log = store.audit_log(&all).await.expect("reads");
+    let left: Vec<_> = log.iter().map(|entry| (entry.company, entry.number > end)).collect();
+    assert_eq!(left, [(OTHER, false), (COMPANY, true)]);
+    let newest = store.audit_end().await.expect("reads");
+    ok(&store, Batch { drop_audit: Some((COMPANY, newest)), ..Batch::default() }).await;
+    ok(&store, Batch { drop_audit: Some((OTHER, newest)), ..Batch::default() }).await;
+    ok(&store, Batch { audit: vec![audit_row(COMPANY, "op.done", "d")], ..Batch::default() }).await;
+    let log = store.audit_log(&all).await.expect("reads");
+    assert!(log.len() == 1 && log[0].number > newest, "no number is given twice: {log:?} after {newest}");
 }
 
 pub(super) async fn the_feed_has_all_records_in_the_order_of_commits(store: Arc<dyn Store>) {

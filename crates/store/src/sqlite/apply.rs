@@ -41,17 +41,10 @@ fn kept(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
     Ok(value.unwrap_or(0))
 }
 
-/// The newest audit row's number, found by one seek for each company.
-fn newest_audit(connection: &Connection) -> rusqlite::Result<u64> {
-    let mut newest = kept(connection, "audit")?;
-    let mut company: Vec<u8> = Vec::new();
-    let mut next = connection.prepare("SELECT company FROM audit WHERE company > ? ORDER BY company LIMIT 1")?;
-    let mut last = connection.prepare("SELECT MAX(number) FROM audit WHERE company = ?")?;
-    while let Some(found) = next.query_row([&company], |row| row.get::<_, Vec<u8>>(0)).optional()? {
-        newest = newest.max(last.query_row([&found], |row| row.get(0))?);
-        company = found;
-    }
-    Ok(newest)
+/// The number of the newest audit row, which may be gone.
+pub(super) fn newest_audit(connection: &Connection) -> rusqlite::Result<u64> {
+    let newest: Option<u64> = connection.query_row("SELECT MAX(number) FROM audit", (), |row| row.get(0))?;
+    Ok(newest.unwrap_or(0).max(kept(connection, "audit")?))
 }
 
 /// A stored header, as far as the next one is compared with it.
@@ -136,6 +129,9 @@ fn change(
                 "INSERT INTO audit (company, number, action, entity, entity_id, row) VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![id(row.company.0), counters.audit, row.action, row.entity, row.entity_id, bytes])?;
+    }
+    if let Some((company, upto)) = batch.drop_audit {
+        drop_audit(transaction, company, upto)?;
     }
     for play in &batch.forget {
         forget(transaction, *play)?;
@@ -519,4 +515,18 @@ pub(super) fn read_id(value: rusqlite::types::ValueRef<'_>) -> rusqlite::Result<
 
 fn doc_params(key: &DocKey) -> ([u8; 12], &str, &str) {
     (id(key.company.0), key.kind.as_str(), &key.id)
+}
+
+fn drop_audit(transaction: &Transaction<'_>, company: CompanyId, upto: u64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM audit WHERE company = ? AND number <= ?")?
+        .execute(params![id(company.0), upto])?;
+    // The newest number may be among those that are gone; none is given again.
+    transaction
+        .prepare_cached(
+            "INSERT INTO counters (name, value) VALUES ('audit', ?)
+             ON CONFLICT DO UPDATE SET value = MAX(value, excluded.value)",
+        )?
+        .execute([upto])?;
+    Ok(())
 }

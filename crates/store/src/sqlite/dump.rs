@@ -125,7 +125,7 @@ fn give_all(connection: &Connection, giver: &mut Giver) -> Result<(), Stopped> {
         },
     )?;
     each("SELECT number, row FROM audit ORDER BY number", &|row| {
-        let audit: AuditRow = codec::decode(row.get_ref(1)?.as_blob()?).map_err(undecodable)?;
+        let audit: AuditRow = AuditRow::from_text(row.get_ref(1)?.as_blob()?).map_err(undecodable)?;
         Ok(Row::Audit { number: row.get(0)?, row: Box::new(audit) })
     })
 }

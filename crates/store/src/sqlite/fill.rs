@@ -125,7 +125,7 @@ fn encoded(row: &Row) -> Option<Result<Vec<u8>, CodecError>> {
     match row {
         Row::Play(header) => Some(codec::encode(header)),
         Row::Message { body, .. } => Some(codec::encode(body)),
-        Row::Audit { row, .. } => Some(codec::encode(row)),
+        Row::Audit { row, .. } => Some(row.to_text()),
         _ => None,
     }
 }

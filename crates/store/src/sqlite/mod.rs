@@ -35,8 +35,8 @@ use self::lock::Lock;
 use self::writer::{Job, Writer};
 use crate::dump::{Fill, Rows};
 use crate::{
-    AuditPage, AuditQuery, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Store,
-    StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage,
+    PlayQuery, Store, StoreError, StoreSize, WaitQuery,
 };
 
 /// The name of the database in the data folder.
@@ -206,7 +206,8 @@ impl Store for SqliteStore {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         // Encoding happens here, in the caller's task: the writer thread has only rows to insert.
         let headers = encode_all(batch.plays.iter().map(|write| &write.header))?;
-        let audit = encode_all(&batch.audit)?;
+        let audit = batch.audit.iter().map(AuditRow::to_text).collect::<Result<_, _>>();
+        let audit = audit.map_err(|error| StoreError::Failed(error.to_string()))?;
         let bodies = encode_all(batch.messages.iter().map(|message| &message.body))?;
         self.writer.ask(|answer| Job::Commit(Box::new(writer::Work { batch, headers, audit, bodies, answer }))).await?
     }
@@ -293,6 +294,16 @@ impl Store for SqliteStore {
         self.read(move |connection| read::audit(connection, &query)).await
     }
 
+    async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
+        let span = *span;
+        self.read(move |connection| read::audit_log(connection, &span)).await
+    }
+
+    async fn audit_end(&self) -> Result<u64, StoreError> {
+        // The writer gives out numbers in the order of its commits.
+        self.read(|connection| apply::newest_audit(connection)).await
+    }
+
     async fn shrink(&self) -> Result<bool, StoreError> {
         self.writer.ask(Job::Shrink).await?
     }
@@ -316,9 +327,4 @@ fn encode_all<'a, T: serde::Serialize + 'a>(
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     let encoded = things.into_iter().map(codec::encode).collect::<Result<_, _>>();
     encoded.map_err(|error| StoreError::Failed(error.to_string()))
-}
-
-/// An audit row from its stored form.
-fn audit_row(bytes: &[u8]) -> Result<AuditRow, codec::CodecError> {
-    codec::decode(bytes)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::audit::AuditRow;
 use model::batch::{Chunk, Message, Wait};
 use model::codec;
 use model::doc::{Doc, DocKey, DocKind, UniqueKey};
@@ -17,7 +18,8 @@ use super::apply::{id, read_id};
 use crate::limit::limit_key_bytes;
 use crate::turns::fair_share;
 use crate::{
-    AuditPage, AuditQuery, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery, Snapshot, StoreSize, WaitQuery,
+    AuditEntry, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
+    Snapshot, StoreSize, WaitQuery,
 };
 
 /// The columns that make a header.
@@ -399,7 +401,7 @@ pub(super) fn audit(connection: &mut Connection, query: &AuditQuery) -> rusqlite
             query.limit, query.skip
         ))?
         .query_map(params_from_iter(values.iter()), |row| {
-            Ok((row.get(0)?, super::audit_row(row.get_ref(1)?.as_blob()?).map_err(undecodable)?))
+            Ok((row.get(0)?, AuditRow::from_text(row.get_ref(1)?.as_blob()?).map_err(undecodable)?))
         })?
         .collect::<Result<_, _>>()?;
     let total = connection
@@ -409,6 +411,25 @@ pub(super) fn audit(connection: &mut Connection, query: &AuditQuery) -> rusqlite
         ))?
         .query_row(params_from_iter(values.iter()), |row| row.get(0))?;
     Ok(AuditPage { rows, total })
+}
+
+pub(super) fn audit_log(connection: &mut Connection, span: &AuditSpan) -> rusqlite::Result<Vec<AuditEntry>> {
+    let (of_company, company) = match span.company {
+        Some(company) => ("company = ? AND", Some(id(company.0))),
+        None => ("", None),
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT number, company, row FROM audit WHERE {of_company} number > ? AND number <= ? ORDER BY number LIMIT ?"
+    ))?;
+    let (upto, limit) = (i64::try_from(span.upto).unwrap_or(i64::MAX), i64::try_from(span.limit).unwrap_or(i64::MAX));
+    let mut values: Vec<&dyn ToSql> = company.iter().map(|company| company as &dyn ToSql).collect();
+    values.extend([&span.after as &dyn ToSql, &upto, &limit]);
+    statement
+        .query_map(&*values, |row| {
+            let company = CompanyId(read_id(row.get_ref(1)?)?);
+            Ok(AuditEntry { number: row.get(0)?, company, text: row.get_ref(2)?.as_blob()?.into() })
+        })?
+        .collect()
 }
 
 pub(super) fn size(connection: &Connection) -> rusqlite::Result<StoreSize> {

@@ -10,7 +10,7 @@ use crate::StoreError;
 
 /// Each entry brings the schema from the version of its position to the next. Never change one
 /// that was released: add another.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// Says that the file is flow8's: "flo8".
 const APPLICATION_ID: i64 = 0x666c_6f38;

@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("open::a_damaged_page_is_told", a_damaged_page_is_told),
     ("open::a_file_is_no_data_folder", a_file_is_no_data_folder),
     ("open::a_newer_store_is_left_as_it_is", a_newer_store_is_left_as_it_is),
+    ("open::a_store_of_an_older_version_is_brought_up_to_date", a_store_of_an_older_version_is_brought_up_to_date),
     ("open::a_store_that_may_only_be_read_is_told_at_once", a_store_that_may_only_be_read_is_told_at_once),
     ("open::another_process_has_the_folder", another_process_has_the_folder),
     ("open::another_programs_database_is_left_as_it_is", another_programs_database_is_left_as_it_is),
@@ -82,13 +83,29 @@ fn a_newer_store_is_left_as_it_is() -> Result<(), Failed> {
     set_version(7)?;
     let before = std::fs::read(&file)?;
     let error = refusal(folder.path());
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("run a newer flow8"));
     assert!(std::fs::read(&file)? == before, "the file has changed");
 
-    set_version(1)?;
+    set_version(2)?;
     let store = open(folder.path())?;
     assert!(runtime().block_on(View::of(&store))? == held);
+    Ok(())
+}
+
+fn a_store_of_an_older_version_is_brought_up_to_date() -> Result<(), Failed> {
+    let folder = Folder::new();
+    let held = filled(folder.path());
+    // What the second version brought is taken away again.
+    let older = "DROP INDEX audit_by_number; PRAGMA user_version = 1;";
+    Connection::open(folder.path().join(FILE_NAME))?.execute_batch(older)?;
+    let store = open(folder.path())?;
+    assert!(runtime().block_on(View::of(&store))? == held);
+    drop(store);
+    let after = Connection::open(folder.path().join(FILE_NAME))?;
+    let version: u32 = after.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let index = "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'audit_by_number'";
+    assert_eq!((version, after.query_row(index, (), |row| row.get::<_, u32>(0))?), (2, 1));
     Ok(())
 }
 
