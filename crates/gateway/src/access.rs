@@ -87,6 +87,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Owner, Self::Admin, Self::Builder, Self::Operator, Self::Approver, Self::Auditor];
+
     /// The word for it, as flows name it in `needsApproval`.
     pub fn as_str(self) -> &'static str {
         match self {

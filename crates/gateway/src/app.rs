@@ -12,7 +12,8 @@ use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
 
 use crate::metrics::Metrics;
-use crate::people::{Known, Lockout};
+use crate::oidc::{OidcSettings, Provider};
+use crate::people::Known;
 
 /// How requests are taken.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct Parts {
     pub cli_token: Option<TokenHash>,
     /// How long the installation keeps things.
     pub retention: Policies,
+    /// Through which provider people sign in; none where they have a password alone.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// What every request may use. Cheap to clone.
@@ -77,8 +80,8 @@ pub struct Inner {
     pub(crate) company: CompanyId,
     pub(crate) cli_token: Option<TokenHash>,
     retention: RwLock<Policies>,
+    pub(crate) oidc: Option<Provider>,
     pub(crate) known: Known,
-    pub(crate) lockout: Lockout,
     pub(crate) metrics: Metrics,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
@@ -98,11 +101,10 @@ const TRIALS: usize = 2;
 impl App {
     /// What requests may use.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, ring, settings, company, cli_token, retention } = parts;
+        let Parts { engine, ring, settings, company, cli_token, retention, oidc } = parts;
         Self(Arc::new(Inner {
             metrics: Metrics::default(),
             known: Known::default(),
-            lockout: Lockout::default(),
             stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
             trials: tokio::sync::Semaphore::new(TRIALS),
@@ -114,6 +116,7 @@ impl App {
             company,
             cli_token,
             retention: RwLock::new(retention),
+            oidc: oidc.map(Provider::new),
         }))
     }
 

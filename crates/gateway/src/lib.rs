@@ -17,6 +17,7 @@ mod events;
 mod health;
 mod landing;
 mod metrics;
+mod oidc;
 mod openapi;
 mod page;
 mod people;
@@ -30,6 +31,7 @@ pub use access::{Access, Caller, Permission, Role};
 pub use app::{App, Parts, Settings};
 pub use cleaning::{CleanedUp, clean_up};
 pub use dispatch::Gateway;
+pub use oidc::OidcSettings;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
 pub use serve::{Stop, serve};
 

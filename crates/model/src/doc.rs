@@ -47,13 +47,15 @@ pub enum DocKind {
     Secret,
     /// Somebody's sign-in.
     Session,
+    /// What is kept of somebody's way in, and not for long.
+    Ticket,
     /// A person.
     User,
 }
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Answer,
         Self::ApiKey,
         Self::AuditChain,
@@ -71,6 +73,7 @@ impl DocKind {
         Self::Retention,
         Self::Secret,
         Self::Session,
+        Self::Ticket,
         Self::User,
     ];
 
@@ -94,6 +97,7 @@ impl DocKind {
             Self::Retention => "retention",
             Self::Secret => "secret",
             Self::Session => "session",
+            Self::Ticket => "ticket",
             Self::User => "user",
         }
     }

@@ -199,3 +199,69 @@ pub const KV_VALUE_BYTES: usize = 256 << 10;
 
 /// Characters of the key of a key/value, and of an event's key.
 pub const KEY_CHARS: usize = 512;
+
+/// How long somebody may take at the provider that they sign in through.
+pub const OIDC_SIGN_IN: Duration = Duration::from_secs(600);
+
+/// How far the clock of a sign-in provider may be off.
+pub const OIDC_LEEWAY: Duration = Duration::from_secs(60);
+
+/// How long one request to a sign-in provider may take.
+pub const OIDC_REQUEST: Duration = Duration::from_secs(10);
+
+/// Bytes of one answer of a sign-in provider.
+pub const OIDC_ANSWER_BYTES: usize = 256 << 10;
+
+/// How long it is remembered what a sign-in provider says of itself, and its keys.
+pub const OIDC_METADATA_KEPT: Duration = Duration::from_secs(3600);
+
+/// How long a sign-in provider is left alone that was of no use.
+pub const OIDC_DOWN: Duration = Duration::from_secs(5);
+
+/// How soon the keys of a sign-in provider may be looked up again, where none of those at hand fits.
+pub const OIDC_KEYS_AGAIN: Duration = Duration::from_secs(10);
+
+/// Keys of a sign-in provider that are looked at.
+pub const OIDC_KEYS: usize = 100;
+
+/// Characters of the path that somebody goes on to after signing in.
+pub const RETURN_TO_CHARS: usize = 1_000;
+
+/// How long somebody who was invited may take to choose a password.
+pub const INVITATION: Duration = Duration::from_secs(72 * 3600);
+
+/// How long somebody may take to choose a password in place of one that was reset.
+pub const PASSWORD_RESET: Duration = Duration::from_secs(24 * 3600);
+
+/// Codes of a second factor that may be wrong, one after the other, before a wait.
+pub const SECOND_FACTOR_TRIES: u32 = 10;
+
+/// That wait; each further time, it is twice as long.
+pub const SECOND_FACTOR_WAIT: Duration = Duration::from_secs(300);
+
+/// The longest that it may become.
+pub const SECOND_FACTOR_LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Codes that somebody gets for the day on which the second factor is lost.
+pub const RECOVERY_CODES: usize = 10;
+
+/// Sign-ins as one person that may fail before a wait.
+pub const GUESSES_BY_PERSON: u32 = 10;
+
+/// Sign-ins from one place that may fail before a wait: many people may share one.
+pub const GUESSES_BY_PLACE: u32 = 100;
+
+/// How long a sign-in that failed counts, and how long that wait is.
+pub const GUESSES_COUNT: Duration = Duration::from_secs(300);
+
+/// How long an API key holds where nobody says.
+pub const API_KEY_KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The longest that one may hold.
+pub const API_KEY_LONGEST: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
+
+/// API keys of one person.
+pub const API_KEYS_PER_PERSON: usize = 100;
+
+/// People of one company.
+pub const PEOPLE: usize = 10_000;

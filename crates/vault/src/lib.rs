@@ -10,6 +10,7 @@ mod password;
 mod ring;
 mod signing;
 mod token;
+mod totp;
 
 pub use frames::{FRAME_OVERHEAD, FrameError, Frames, STREAM_SALT};
 pub use keys::{KeyError, MasterKey, WrappedKey};
@@ -17,6 +18,7 @@ pub use password::{PasswordError, hash_password, verify_password};
 pub use ring::KeyRing;
 pub use signing::{NotHex, PublicKey, Signature, SigningKey};
 pub use token::{Token, TokenHash};
+pub use totp::{Totp, recovery_code};
 
 /// Random bytes from the system.
 ///

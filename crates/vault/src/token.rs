@@ -35,6 +35,11 @@ impl Token {
         &self.0
     }
 
+    /// What may be shown of it before it itself is: the challenge S256 of PKCE.
+    pub fn challenge(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.as_bytes()))
+    }
+
     /// What is stored of it.
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)

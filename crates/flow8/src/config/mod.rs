@@ -24,8 +24,8 @@ mod tests;
 pub use environment::Environment;
 pub use file::DEFAULT_FILES;
 pub use kind::{
-    Algorithm, EgressRule, EmailAddress, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin, Port,
-    PortRange, Profile, ProxyUrl, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
+    Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
+    Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
 pub use load::{FlagValue, Inputs, Loaded, check, load};
 pub use print::{reference, to_json, to_yaml};

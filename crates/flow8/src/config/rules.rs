@@ -42,6 +42,9 @@ pub(super) fn broken(loaded: &Loaded) -> Vec<Problem> {
         broken
             .say("session.cookie_same_site", "none requires session.cookie_secure: true; browsers refuse it otherwise");
     }
+    if config.oauth2.issuer.is_some() && !config.oauth2.scopes.iter().any(|scope| scope == "openid") {
+        broken.say("oauth2.scopes", "must have openid; without it, the provider does not say who somebody is");
+    }
     if config.profile != Profile::Development {
         broken.production(config);
     }
@@ -101,6 +104,9 @@ impl Broken<'_> {
             ("oauth2.issuer", oauth2.issuer.is_some(), "oauth2.client_id", oauth2.client_id.is_some()),
             ("oauth2.client_secret", oauth2.client_secret.is_some(), "oauth2.client_id", oauth2.client_id.is_some()),
             ("oauth2.issuer", oauth2.issuer.is_some(), "server.public_url", server.public_url.is_some()),
+            ("oauth2.roles", !oauth2.roles.is_empty(), "oauth2.roles_claim", oauth2.roles_claim.is_some()),
+            ("oauth2.roles_claim", oauth2.roles_claim.is_some(), "oauth2.roles", !oauth2.roles.is_empty()),
+            ("oauth2.create_people", oauth2.create_people, "oauth2.issuer", oauth2.issuer.is_some()),
             ("storage.s3.endpoint", s3.endpoint.is_some(), "storage.s3.bucket", s3.bucket.is_some()),
             ("storage.s3.access_key_id", s3.access_key_id.is_some(), "storage.s3.bucket", s3.bucket.is_some()),
             (
@@ -210,6 +216,9 @@ impl Broken<'_> {
         }
         if config.server.public_url.as_ref().is_some_and(|url| !url.is_https()) {
             self.say("server.public_url", format!("must be https in the profile {profile}"));
+        }
+        if config.oauth2.issuer.as_ref().is_some_and(|url| !url.is_https()) {
+            self.say("oauth2.issuer", format!("must be https in the profile {profile}"));
         }
         for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
             if matches!(self.loaded.source(setting), Source::File { .. }) {

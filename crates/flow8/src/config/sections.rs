@@ -12,8 +12,8 @@ use modules::provider::{BadRule, EgressPolicy, ProxyOptions};
 use vault::{KeyError, MasterKey};
 
 use super::kind::{
-    Algorithm, EgressRule, EmailAddress, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin, Port,
-    PortRange, Profile, ProxyUrl, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
+    Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
+    Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
 
 /// Every setting of flow8.
@@ -119,6 +119,11 @@ pub struct OAuth2 {
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,
     pub issuer: Option<WebUrl>,
+    pub scopes: Vec<String>,
+    pub roles_claim: Option<String>,
+    pub roles: Vec<RoleRule>,
+    pub default_roles: Vec<GivenRole>,
+    pub create_people: bool,
 }
 
 /// Where objects are: files, large outputs, backups.

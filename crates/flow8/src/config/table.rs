@@ -115,7 +115,22 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting!(oauth2.client_id, ["OAUTH2_CLIENT_ID"], "", "The id that the OpenID provider knows flow8 by."),
     setting!(oauth2.client_secret, ["OAUTH2_CLIENT_SECRET"], "", "The secret that goes with it.").live(),
-    setting!(oauth2.issuer, ["OAUTH2_ISSUER"], "", "The OpenID provider."),
+    setting!(oauth2.issuer, ["OAUTH2_ISSUER"], "", "The OpenID provider that people may sign in through."),
+    setting!(oauth2.scopes, ["OAUTH2_SCOPES"], "openid,email,profile", "What that provider is asked for."),
+    setting!(
+        oauth2.roles_claim,
+        ["OAUTH2_ROLES_CLAIM"],
+        "",
+        "The claim that holds somebody's groups there; with it, the provider says who has which role."
+    ),
+    setting!(oauth2.roles, ["OAUTH2_ROLES"], "", "The role that each group gives, as GROUP=ROLE."),
+    setting!(oauth2.default_roles, ["OAUTH2_DEFAULT_ROLES"], "", "Roles of whoever is in none of these groups."),
+    setting!(
+        oauth2.create_people,
+        ["OAUTH2_CREATE_PEOPLE"],
+        "false",
+        "Whether that provider lets people in whom nobody has added."
+    ),
     setting!(storage.dir, ["STORAGE_DIR"], "", "The folder of objects; else MongoDB, or objects in data_dir."),
     setting!(storage.shared, ["STORAGE_SHARED"], "false", "Whether all replicas see that folder."),
     setting!(storage.s3.bucket, ["S3_BUCKET"], "", "The bucket of objects in S3, or in what speaks it."),

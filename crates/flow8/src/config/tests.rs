@@ -167,6 +167,24 @@ fn rules_between_settings_hold() {
             "oauth2.client_secret: is secret and does not belong into config.yml",
         ),
         (
+            "profile: production\noauth2: {issuer: http://i, client_id: a}\nserver: {public_url: https://p}\n",
+            vec![],
+            "oauth2.issuer: must be https in the profile production",
+        ),
+        (
+            "oauth2: {issuer: https://i, client_id: a, scopes: [email]}\nserver: {public_url: https://p}\n",
+            vec![],
+            "oauth2.scopes: must have openid",
+        ),
+        ("", vec![("OAUTH2_ROLES", "staff=builder")], "oauth2.roles: goes together with oauth2.roles_claim"),
+        ("oauth2: {roles_claim: groups}\n", vec![], "oauth2.roles_claim: goes together with oauth2.roles"),
+        ("oauth2: {create_people: true}\n", vec![], "oauth2.create_people: goes together with oauth2.issuer"),
+        (
+            "",
+            vec![("OAUTH2_DEFAULT_ROLES", "auditor, owner")],
+            "oauth2.default_roles: expects one of the roles admin, builder, operator, approver, auditor, not \"owner\"",
+        ),
+        (
             "profile: finance\n",
             vec![],
             "retention.policies.audit_logs.enforced_minimum: is at least 400d in the profile finance (it has its default)",

@@ -6,6 +6,7 @@ mod guide;
 mod keys;
 pub mod moving;
 mod objects;
+mod oidc;
 mod retention;
 mod sealing;
 mod world;
@@ -178,6 +179,7 @@ impl Installation {
             company: bootstrap.company,
             cli_token: Some(TokenHash::of(guide.token())),
             retention: retention::policies(config),
+            oidc: oidc::settings(config)?,
         }));
         Ok(Self {
             engine,

@@ -6,6 +6,9 @@
 mod audit;
 mod backup;
 mod check;
+#[expect(dead_code, reason = "the gateway's own tests ask for more")]
+#[path = "../../../gateway/tests/it/client.rs"]
+mod client;
 mod completions;
 mod config;
 mod demo;
@@ -19,9 +22,13 @@ mod objects;
 mod peer;
 mod people;
 mod plays;
+#[expect(dead_code, reason = "the gateway's own tests ask for more")]
+#[path = "../../../gateway/tests/it/provider.rs"]
+mod provider;
 mod run;
 mod serve;
 mod server;
+mod sign_in;
 mod tour;
 
 use std::fs;

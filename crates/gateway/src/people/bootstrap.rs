@@ -109,6 +109,10 @@ async fn make(
         roles: vec![Role::Owner],
         password: Some(hash_password(password)?),
         must_change_password: one_time.is_some(),
+        identities: Vec::new(),
+        sessions: 0,
+        one_time: None,
+        second_factor: None,
         created_at: now,
     };
     let [itself, key, owner] = founding(ring, &company, &user, new_id())?;

@@ -5,7 +5,7 @@ use model::ids::{CompanyId, Id};
 use serde::{Deserialize, Serialize};
 use vault::{KeyError, KeyRing};
 
-use super::{User, email_key};
+use super::User;
 
 /// A tenant. Whatever is stored belongs to one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +36,6 @@ pub(crate) fn founding(ring: &KeyRing, company: &Company, owner: &User, key: Id)
     Ok([
         company.write(Expect::Absent),
         DocWrite::put(DocKey::new(company.id, DocKind::DataKey, key), Expect::Absent, &wrapped),
-        DocWrite::put(DocKey::new(company.id, DocKind::User, owner.id), Expect::Absent, owner)
-            .unique(CompanyId::INSTALLATION, email_key(&owner.email)),
+        owner.write(company.id, Expect::Absent),
     ])
 }

@@ -1,81 +1,150 @@
-//! [`Lockout`]: whoever guesses passwords is made to wait.
+//! Whoever guesses passwords is made to wait.
 //!
-//! Failures are counted by the address that somebody signs in with and by the address that the
-//! connection comes from; no header changes either. Each replica counts for itself.
+//! Failures are counted by the address that somebody signs in with, whether or not there is such a
+//! person, and by the address that the request comes from. The counts are in the store, so all replicas
+//! count together, and a restart forgives nothing.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use model::time::Timestamp;
+use engine::driver::RequestInfo;
+use http::StatusCode;
+use model::actor::Actor;
+use model::audit::AuditRow;
+use model::batch::Batch;
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
+use model::ids::CompanyId;
+use model::limits::{GUESSES_BY_PERSON, GUESSES_BY_PLACE, GUESSES_COUNT};
+use model::value::Value;
+use store::{CommitError, Conflict};
+use vault::TokenHash;
 
-/// Failures for one person before a wait.
-const FAILURES_OF_PERSON: u32 = 10;
+use super::{Ticket, User};
+use crate::app::App;
+use crate::error::ApiError;
 
-/// Failures from one address before a wait: many people may share one.
-const FAILURES_OF_PLACE: u32 = 100;
+/// How often a failure is counted anew because somebody else's was counted meanwhile. More of them at
+/// once are an attack.
+const RECOUNTS: usize = 16;
 
-/// How long failures count.
-const WINDOW: Duration = Duration::from_secs(300);
-
-/// Counts that are kept at once.
-const KEPT: usize = 100_000;
-
-/// Failed sign-ins, for a while.
-#[derive(Debug, Default)]
-pub(crate) struct Lockout(Mutex<HashMap<String, Count>>);
-
+/// Who may be guessing.
 #[derive(Debug, Clone, Copy)]
-struct Count {
-    failures: u32,
-    until: Timestamp,
+pub(crate) enum Guesser<'a> {
+    /// Whoever signs in with that address.
+    Person(&'a str),
+    /// Whoever asks from there.
+    Place(Option<&'a str>),
 }
 
-impl Lockout {
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, Count>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long to wait before the next try; none where a try is welcome.
-    pub(crate) fn wait(&self, email: &str, ip: Option<&str>, now: Timestamp) -> Option<Duration> {
-        let counts = self.counts();
-        let limits = [(person(email), FAILURES_OF_PERSON), (place(ip), FAILURES_OF_PLACE)];
-        let over = limits.into_iter().filter_map(|(key, most)| {
-            counts.get(&key).filter(|count| count.failures >= most && count.until > now).map(|count| count.until)
-        });
-        over.max().map(|until| until.since(now))
-    }
-
-    /// A sign-in failed.
-    pub(crate) fn failed(&self, email: &str, ip: Option<&str>, now: Timestamp) {
-        let mut counts = self.counts();
-        if counts.len() >= KEPT {
-            counts.retain(|_, count| count.until > now);
+impl Guesser<'_> {
+    /// How many failures are too many: many people may share a place.
+    fn most(self) -> u32 {
+        match self {
+            Self::Person(_) => GUESSES_BY_PERSON,
+            Self::Place(_) => GUESSES_BY_PLACE,
         }
-        for key in [person(email), place(ip)] {
-            // Where there is no room left, what is counted already still counts.
-            if counts.len() >= KEPT && !counts.contains_key(&key) {
-                continue;
+    }
+
+    /// Where the failures are counted.
+    fn key(self) -> DocKey {
+        let who = match self {
+            Self::Person(email) => format!("person {}", email.trim().to_lowercase()),
+            Self::Place(ip) => format!("place {}", place(ip.unwrap_or_default())),
+        };
+        DocKey::new(CompanyId::INSTALLATION, DocKind::Ticket, TokenHash::of(&who).0)
+    }
+}
+
+/// A place, however many addresses it has: one of IPv6 is given a whole network.
+fn place(ip: &str) -> String {
+    match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => format!("{:x}/64", ip.to_bits() >> 64),
+        Ok(ip) => ip.to_string(),
+        Err(_) => ip.to_owned(),
+    }
+}
+
+/// Refuses whoever has guessed too often.
+///
+/// # Errors
+/// Where they have, or the store fails.
+pub(crate) async fn heed(app: &App, guessers: &[Guesser<'_>]) -> Result<(), ApiError> {
+    let now = app.engine.now();
+    for guesser in guessers {
+        let Some(doc) = app.engine.store().doc(&guesser.key()).await? else { continue };
+        if let Ticket::Guesses { failures, until } = doc.read()?
+            && failures >= guesser.most()
+            && until > now
+        {
+            return Err(too_many(until.since(now)));
+        }
+    }
+    Ok(())
+}
+
+/// Counts a failure. Whose account it was, if anybody's, is told once they are locked out.
+///
+/// # Errors
+/// Where it cannot be counted; then it must not be told what was guessed.
+pub(crate) async fn failed(
+    app: &App,
+    guessers: &[Guesser<'_>],
+    account: Option<(CompanyId, &User)>,
+    request: &RequestInfo,
+) -> Result<(), ApiError> {
+    for _ in 0..RECOUNTS {
+        let (now, mut batch) = (app.engine.now(), Batch::default());
+        for guesser in guessers {
+            let (key, mut expect, mut failures) = (guesser.key(), Expect::Absent, 0_u32);
+            if let Some(doc) = app.engine.store().doc(&key).await? {
+                expect = Expect::Revision(doc.revision);
+                if let Ticket::Guesses { failures: before, until } = doc.read()?
+                    && until > now
+                {
+                    failures = before;
+                }
             }
-            let count = counts.entry(key).or_insert(Count { failures: 0, until: now });
-            let failures = if count.until > now { count.failures } else { 0 };
-            *count = Count { failures: failures.saturating_add(1), until: now.plus(WINDOW) };
+            failures = failures.saturating_add(1);
+            let until = now.plus(GUESSES_COUNT);
+            batch.docs.push(DocWrite::put(key, expect, &Ticket::Guesses { failures, until }).expiring(until));
+            if let (Guesser::Person(_), Some((company, user))) = (guesser, account)
+                && failures == guesser.most()
+            {
+                batch.audit.push(locked(company, user, app, request));
+            }
+        }
+        match app.engine.store().commit(batch).await {
+            Err(CommitError::Conflict(Conflict::Doc(_))) => {}
+            outcome => return Ok(outcome.map(drop)?),
         }
     }
+    Err(too_many(GUESSES_COUNT))
+}
 
-    /// A sign-in succeeded: the person's failures are forgotten, the place's are not.
-    pub(crate) fn succeeded(&self, email: &str) {
-        self.counts().remove(&person(email));
+/// What forgets the failures of a person who has signed in; those of the place stay.
+pub(crate) fn forgiven(email: &str) -> DocWrite {
+    DocWrite::remove(Guesser::Person(email).key(), Expect::Anything)
+}
+
+fn locked(company: CompanyId, user: &User, app: &App, request: &RequestInfo) -> AuditRow {
+    AuditRow {
+        company,
+        at: app.engine.now(),
+        actor: Actor::system(),
+        action: "auth.locked".into(),
+        entity: "user".into(),
+        entity_id: user.id.to_string(),
+        before: Value::Null,
+        after: Value::map([("failures", GUESSES_BY_PERSON)]),
+        request_id: request.id.clone(),
+        ip: request.ip.clone(),
     }
 }
 
-fn person(email: &str) -> String {
-    let email = email.trim().to_lowercase();
-    format!("person {}", vault::TokenHash::of(&email).0)
-}
-
-fn place(ip: Option<&str>) -> String {
-    format!("place {}", ip.unwrap_or_default())
+/// Too many sign-ins failed.
+pub(crate) fn too_many(wait: Duration) -> ApiError {
+    let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
 }
 
 #[cfg(test)]
@@ -83,17 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_waits_after_ten_failures_and_a_place_after_a_hundred() {
-        let (lockout, now) = (Lockout::default(), Timestamp(1_000));
-        (0..9).for_each(|_| lockout.failed("Ada@x.y", Some("1.1.1.1"), now));
-        assert_eq!(lockout.wait("ada@x.y", Some("2.2.2.2"), now), None);
-        lockout.failed("ada@x.y ", Some("1.1.1.1"), now);
-        assert_eq!(lockout.wait("ADA@x.y", Some("2.2.2.2"), now), Some(WINDOW));
-        assert_eq!(lockout.wait("bob@x.y", Some("1.1.1.1"), now), None);
-        assert_eq!(lockout.wait("ada@x.y", None, now.plus(WINDOW)), None, "it ends");
-        (0..90).for_each(|other| lockout.failed(&format!("{other}@x.y"), Some("1.1.1.1"), now));
-        assert_eq!(lockout.wait("bob@x.y", Some("1.1.1.1"), now), Some(WINDOW));
-        lockout.succeeded("ada@x.y");
-        assert_eq!(lockout.wait("ada@x.y", Some("2.2.2.2"), now), None);
+    fn a_place_is_one_however_it_is_written_and_however_many_addresses_it_has() {
+        assert_eq!(place("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
+        assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
+        assert_eq!(Guesser::Person(" Ada@x.y").key(), Guesser::Person("ada@X.y ").key());
+        assert_ne!(Guesser::Person("10.1.2.3").key(), Guesser::Place(Some("10.1.2.3")).key());
     }
 }

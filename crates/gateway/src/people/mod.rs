@@ -7,14 +7,18 @@
 mod bootstrap;
 mod company;
 mod known;
-mod lockout;
+pub(crate) mod lockout;
+mod second_factor;
+mod session;
+mod ticket;
+mod user;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use model::actor::{Actor, ActorKind};
-use model::doc::{DocKey, DocKind, UniqueKey};
+use model::doc::{DocKind, UniqueKey};
 use model::ids::{CompanyId, Id, UserId};
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,9 +27,12 @@ use vault::TokenHash;
 pub use bootstrap::{Bootstrap, BootstrapError, FirstAdmin};
 pub(crate) use company::{Company, founding};
 pub(crate) use known::Known;
-pub(crate) use lockout::Lockout;
+pub(crate) use second_factor::SecondFactor;
+pub(crate) use session::{Session, cookie as session_cookie};
+pub(crate) use ticket::Ticket;
+pub(crate) use user::{Identity, OneTime, User, room, user, user_by_email, user_by_identity, user_by_one_time};
 
-use crate::access::{Caller, Permission, Role, permissions_of};
+use crate::access::{Caller, Permission, permissions_of};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{bearer, cookie};
@@ -35,30 +42,6 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// The name of the session's cookie.
 pub(crate) const COOKIE: &str = "sid";
-
-/// A person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct User {
-    pub(crate) id: UserId,
-    pub(crate) email: String,
-    pub(crate) name: String,
-    pub(crate) roles: Vec<Role>,
-    /// Argon2id; none for somebody who cannot sign in with a password.
-    pub(crate) password: Option<String>,
-    /// The password was made by flow8 and should be changed.
-    #[serde(default)]
-    pub(crate) must_change_password: bool,
-    pub(crate) created_at: Timestamp,
-}
-
-/// Somebody's sign-in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Session {
-    pub(crate) user: UserId,
-    pub(crate) created_at: Timestamp,
-}
 
 /// A key with which a program calls the API in somebody's name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,11 +54,6 @@ pub(crate) struct ApiKey {
     pub(crate) scopes: Vec<Permission>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
-}
-
-/// The unique key by which a user is found, whatever the company.
-pub(crate) fn email_key(email: &str) -> String {
-    format!("email:{}", email.trim().to_lowercase())
 }
 
 /// The unique key by which a session or an API key is found.
@@ -178,7 +156,8 @@ async fn caller_of_session(app: &App, sid: &str) -> Result<Option<Arc<Caller>>, 
     }
     let session: Session = doc.read()?;
     app.engine.bring_keys(doc.key.company).await?;
-    let Some(user) = user(app, doc.key.company, session.user).await? else { return Ok(None) };
+    let user = user(app, doc.key.company, session.user).await?;
+    let Some(user) = user.filter(|user| user.sessions == session.epoch) else { return Ok(None) };
     let until = now.plus(REMEMBERED).min(doc.expires_at.unwrap_or(Timestamp(i64::MAX)));
     let caller = Caller { session: Some(hash.clone()), ..caller_for(doc.key.company, &user) };
     Ok(Some(remember(app, since, hash, caller, until)))
@@ -200,20 +179,4 @@ fn remember(app: &App, since: known::Since, hash: TokenHash, caller: Caller, unt
     let caller = Arc::new(caller);
     app.known.put(since, hash, caller.clone(), until);
     caller
-}
-
-/// A person of a company.
-pub(crate) async fn user(app: &App, company: CompanyId, id: UserId) -> Result<Option<User>, ApiError> {
-    match app.engine.store().doc(&DocKey::new(company, DocKind::User, id)).await? {
-        Some(doc) => Ok(Some(doc.read()?)),
-        None => Ok(None),
-    }
-}
-
-/// The person of that address, and the company they belong to.
-pub(crate) async fn user_by_email(app: &App, email: &str) -> Result<Option<(CompanyId, User)>, ApiError> {
-    match app.engine.store().doc_by(&unique(DocKind::User, email_key(email))).await? {
-        Some(doc) => Ok(Some((doc.key.company, doc.read()?))),
-        None => Ok(None),
-    }
 }

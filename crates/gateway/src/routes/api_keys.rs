@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, Id};
+use model::limits::{API_KEY_KEPT, API_KEY_LONGEST, API_KEYS_PER_PERSON};
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -45,7 +46,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Makes an API key; it is shown this once.",
             create,
         )
-        .answers(201, "Made."),
+        .answers(201, "Made.")
+        .also(409, "There are too many."),
         Route::new(
             (Method::DELETE, "/auth/api-keys/{id}"),
             "deleteApiKey",
@@ -84,7 +86,7 @@ struct NewKey {
     name: String,
     /// What it may do; all that you may when left out. It never does more than its owner may.
     scopes: Option<Vec<Permission>>,
-    /// When it ends; never when left out.
+    /// When it ends: two years from now at most, a year when left out.
     expires_at: Option<Timestamp>,
 }
 
@@ -146,8 +148,20 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
         return Err(ApiError::forbidden(format!("scopes: you do not have {} yourself", beyond.as_str())));
     }
     let now = call.app.engine.now();
-    if new.expires_at.is_some_and(|at| at <= now) {
+    let until = new.expires_at.unwrap_or(now.plus(API_KEY_KEPT));
+    if until <= now {
         return Err(ApiError::invalid("expiresAt: is over already"));
+    }
+    if until > now.plus(API_KEY_LONGEST) {
+        let days = API_KEY_LONGEST.as_secs() / (24 * 3600);
+        return Err(ApiError::invalid(format!("expiresAt: is at most {days} days away; make a new key by then")));
+    }
+    let docs = call.app.engine.store().docs(&DocQuery::all(caller.company, DocKind::ApiKey, KEYS)).await?;
+    let owned = docs.iter().filter(|doc| doc.read::<ApiKey>().is_ok_and(|key| key.owner == owner)).count();
+    if owned >= API_KEYS_PER_PERSON || docs.len() >= KEYS {
+        let message =
+            format!("a person has at most {API_KEYS_PER_PERSON} API keys, and a company {KEYS}; delete some first");
+        return Err(ApiError::conflict("TOO_MANY_API_KEYS", message));
     }
     let token = Token::fresh(PREFIX).map_err(|error| ApiError::internal(error.to_string()))?;
     let key = ApiKey {
@@ -156,13 +170,11 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
         owner,
         scopes,
         created_at: now,
-        expires_at: new.expires_at,
+        expires_at: Some(until),
     };
-    let mut doc = DocWrite::put(DocKey::new(caller.company, DocKind::ApiKey, key.id), Expect::Absent, &key)
-        .unique(CompanyId::INSTALLATION, token_key(&token.hash()));
-    if let Some(at) = key.expires_at {
-        doc = doc.expiring(at);
-    }
+    let doc = DocWrite::put(DocKey::new(caller.company, DocKind::ApiKey, key.id), Expect::Absent, &key)
+        .unique(CompanyId::INSTALLATION, token_key(&token.hash()))
+        .expiring(until);
     let audit = call.audit(
         "apiKey.create",
         ("apiKey", &key.id.to_string()),

@@ -1,5 +1,6 @@
 //! Signing in and out.
 
+use engine::driver::RequestInfo;
 use http::Method;
 use http::header::SET_COOKIE;
 use model::batch::Batch;
@@ -8,8 +9,7 @@ use model::ids::CompanyId;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::DocQuery;
-use vault::{Token, TokenHash, hash_password, verify_password};
+use vault::{hash_password, verify_password};
 
 use crate::access::{Access, Caller, Permission, Role};
 use crate::answer::{Empty, Reply};
@@ -17,10 +17,8 @@ use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
-use crate::people::{COOKIE, Session, User, caller_for, token_key, user, user_by_email};
-
-/// Sessions of one company that are looked at.
-const SESSIONS: usize = 100_000;
+use crate::people::lockout::{self, Guesser, too_many};
+use crate::people::{Session, User, caller_for, session_cookie, user, user_by_email};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -46,6 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
 struct Login {
     email: String,
     password: String,
+    /// For whoever has a second factor: a code of it, or a recovery code.
+    code: Option<String>,
 }
 
 /// Who somebody is.
@@ -63,100 +63,147 @@ struct Me {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     must_change_password: bool,
+    /// Whether a code is asked for beside the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    has_second_factor: bool,
 }
 
 impl Me {
-    fn of(caller: &Caller, must_change_password: bool) -> Self {
+    fn of(caller: &Caller, user: Option<&User>) -> Self {
         Self {
             name: caller.actor.name.clone(),
             user_id: caller.user,
             company_id: caller.company,
             roles: caller.roles.clone(),
             permissions: caller.permissions.clone(),
-            must_change_password,
+            must_change_password: user.is_some_and(|user| user.must_change_password),
+            has_second_factor: user.is_some_and(User::has_second_factor),
         }
     }
 }
 
-/// Checks a password where that may take its time.
-async fn check(app: &App, password: String, hash: Option<String>) -> Result<bool, ApiError> {
-    let gone = |_| ApiError::internal("flow8 is shutting down");
-    let _turn = app.password_checks.acquire().await.map_err(gone)?;
-    tokio::task::spawn_blocking(move || verify_password(&password, hash.as_deref()))
+/// Whether a password is that of an account. Where it is not, that is counted before it is told.
+///
+/// # Errors
+/// Where too many were wrong.
+async fn guess(
+    app: &App,
+    email: &str,
+    password: &str,
+    account: Option<(CompanyId, &User)>,
+    request: &RequestInfo,
+) -> Result<bool, ApiError> {
+    let guessers = [Guesser::Person(email), Guesser::Place(request.ip.as_deref())];
+    lockout::heed(app, &guessers).await?;
+    let _turn = turn(app).await?;
+    // Whoever sends many at once finds that those before were counted.
+    lockout::heed(app, &guessers).await?;
+    let (password, hash) = (password.to_owned(), account.and_then(|(_, user)| user.password.clone()));
+    // A hash is checked even where there is none, so that the time tells nothing.
+    let fits = tokio::task::spawn_blocking(move || verify_password(&password, hash.as_deref()))
         .await
-        .map_err(|error| ApiError::internal(error.to_string()))
+        .map_err(|error| ApiError::internal(error.to_string()))?;
+    if !fits {
+        lockout::failed(app, &guessers, account, request).await?;
+    }
+    Ok(fits)
+}
+
+/// Waits for a turn at what is hard on purpose.
+async fn turn(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
+    app.password_checks.acquire().await.map_err(|_| ApiError::internal("flow8 is shutting down"))
 }
 
 async fn login(call: Call<Nothing, Nothing, Json<Login>>) -> Result<Reply<Me>, ApiError> {
-    let (app, Json(login)) = (&call.app, call.body);
-    let (ip, began) = (call.request.ip.as_deref(), app.engine.now());
-    if let Some(wait) = app.lockout.wait(&login.email, ip, began) {
-        let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
-        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
-    }
+    let (app, Json(login)) = (&call.app, &call.body);
     let found = user_by_email(app, &login.email).await?;
-    let hash = found.as_ref().and_then(|(_, user)| user.password.clone());
-    // A hash is checked even where there is none, so that the time tells nothing.
-    let fits = check(app, login.password, hash).await?;
-    let now = app.engine.now();
-    let Some((company, user)) = found.filter(|_| fits) else {
-        app.lockout.failed(&login.email, ip, now);
+    let account = found.as_ref().map(|(company, _, user)| (*company, user));
+    let fits = guess(app, &login.email, &login.password, account, &call.request).await?;
+    let Some((company, revision, mut user)) = found.filter(|_| fits) else {
         return Err(ApiError::unauthorized("the address or the password is wrong"));
     };
-    app.lockout.succeeded(&login.email);
-    let token = Token::fresh("").map_err(|error| ApiError::internal(error.to_string()))?;
-    let hash = token.hash();
-    let session = Session { user: user.id, created_at: now };
-    let ttl = app.settings.session_ttl;
-    let doc = DocWrite::put(session_key(company, &hash), Expect::Absent, &session)
-        .unique(CompanyId::INSTALLATION, token_key(&hash))
-        .expiring(now.plus(ttl));
+    let mut docs = second_factor(&call, company, revision, &mut user, login.code.as_deref()).await?;
+    let begun = Session::begin(app, (company, &user), &call.request, Value::Null)?;
+    docs.extend([begun.write, lockout::forgiven(&user.email)]);
+    app.engine.store().commit(Batch::of_docs(docs, begun.audit)).await?;
     let caller = caller_for(company, &user);
+    Ok(Reply::ok(Me::of(&caller, Some(&user))).header(SET_COOKIE, &begun.cookie))
+}
+
+/// Takes the code of whoever has a second factor; what changes with that is stored with the session.
+async fn second_factor<P, Q, B>(
+    call: &Call<P, Q, B>,
+    company: CompanyId,
+    revision: u64,
+    user: &mut User,
+    code: Option<&str>,
+) -> Result<Vec<DocWrite>, ApiError> {
+    let (app, id) = (&call.app, user.id);
+    let Some(factor) = user.second_factor.as_mut().filter(|factor| factor.is_on) else { return Ok(Vec::new()) };
+    if let Some(wait) = factor.wait(app.engine.now()) {
+        return Err(too_many(wait));
+    }
+    let Some(code) = code else {
+        let message = "the password is right; send it again, with the code of your second factor as `code`";
+        return Err(ApiError::new(http::StatusCode::UNAUTHORIZED, "SECOND_FACTOR_REQUIRED", message));
+    };
+    let is_right = factor.take(app, (company, id), code)?;
+    let write = user.write(company, Expect::Revision(revision));
+    if is_right {
+        return Ok(vec![write]);
+    }
+    // It is counted before it is told: whoever guesses many at once learns nothing of most of them.
     let audit = model::audit::AuditRow {
         company,
-        at: now,
-        actor: caller.actor.clone(),
-        action: "auth.login".into(),
+        at: app.engine.now(),
+        actor: caller_for(company, user).actor,
+        action: "auth.wrongCode".into(),
         entity: "user".into(),
-        entity_id: user.id.to_string(),
+        entity_id: id.to_string(),
         before: Value::Null,
         after: Value::Null,
         request_id: call.request.id.clone(),
         ip: call.request.ip.clone(),
     };
-    app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
-    let cookie = cookie(app, token.reveal(), ttl.as_secs());
-    Ok(Reply::ok(Me::of(&caller, user.must_change_password)).header(SET_COOKIE, &cookie))
+    app.engine.store().commit(Batch::of_docs(vec![write], audit)).await?;
+    Err(ApiError::unauthorized("the code is wrong, or was used before"))
 }
 
-fn session_key(company: CompanyId, hash: &TokenHash) -> DocKey {
-    DocKey::new(company, DocKind::Session, &hash.0)
-}
-
-fn cookie(app: &App, value: &str, seconds: u64) -> String {
-    let secure = if app.settings.cookie_secure { "; Secure" } else { "" };
-    let same_site = app.settings.cookie_same_site;
-    format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}")
+/// Makes sure that who asks knows a person's password.
+///
+/// # Errors
+/// Where they do not, or too many did not.
+pub(super) async fn prove<P, Q, B>(
+    call: &Call<P, Q, B>,
+    company: CompanyId,
+    user: &User,
+    password: &str,
+) -> Result<(), ApiError> {
+    match guess(&call.app, &user.email, password, Some((company, user)), &call.request).await? {
+        true => Ok(()),
+        false => Err(ApiError::forbidden("the current password is wrong")),
+    }
 }
 
 async fn logout(call: Call) -> Result<Empty, ApiError> {
     let caller = call.caller()?;
     if let (Some(session), Some(user)) = (&caller.session, caller.user) {
-        let doc = DocWrite::remove(session_key(caller.company, session), Expect::Anything);
+        let doc = DocWrite::remove(Session::key(caller.company, session), Expect::Anything);
         let audit = call.audit("auth.logout", ("user", &user.to_string()), Value::Null, Value::Null)?;
         call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
         call.app.known.forget();
     }
-    Ok(Empty(SET_COOKIE, cookie(&call.app, "", 0)))
+    Ok(Empty(SET_COOKIE, session_cookie(&call.app, "", 0)))
 }
 
 async fn me(call: Call) -> Result<Reply<Me>, ApiError> {
     let caller = call.caller()?;
-    let must_change = match caller.user {
-        Some(id) => user(&call.app, caller.company, id).await?.is_some_and(|user| user.must_change_password),
-        None => false,
+    let user = match caller.user {
+        Some(id) => user(&call.app, caller.company, id).await?,
+        None => None,
     };
-    Ok(Reply::ok(Me::of(caller, must_change)))
+    Ok(Reply::ok(Me::of(caller, user.as_ref())))
 }
 
 /// A change of one's own password.
@@ -175,25 +222,13 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     let found = call.app.engine.store().doc(&key).await?.ok_or_else(only_people)?;
     let mut user: User = found.read()?;
     let Json(NewPassword { current, new }) = &call.body;
-    let (ip, now) = (call.request.ip.as_deref(), call.app.engine.now());
-    if call.app.lockout.wait(&user.email, ip, now).is_some() {
-        let message = "too many passwords were wrong; try again in a few minutes";
-        return Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message));
-    }
-    if !check(&call.app, current.clone(), user.password.clone()).await? {
-        call.app.lockout.failed(&user.email, ip, now);
-        return Err(ApiError::forbidden("the current password is wrong"));
-    }
+    prove(&call, caller.company, &user, current).await?;
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
-    let mut docs = vec![super::users::write(caller.company, &user, Expect::Revision(found.revision))];
     // Whoever knew the old password may be signed in with it.
-    let sessions = DocQuery::all(caller.company, DocKind::Session, SESSIONS);
-    for doc in call.app.engine.store().docs(&sessions).await? {
-        if doc.read::<Session>()?.user == id && doc.key.id != session.0 {
-            docs.push(DocWrite::remove(doc.key, Expect::Anything));
-        }
-    }
+    user.end_sessions();
+    let mut docs = vec![user.write(caller.company, Expect::Revision(found.revision))];
+    docs.extend(Session::keep(&call.app, (caller.company, &user), session).await?);
     let audit = call.audit("user.password", ("user", &id.to_string()), Value::Null, Value::Null)?;
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
@@ -202,8 +237,7 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
 
 /// Hashes a password where that may take its time.
 pub(super) async fn hash(app: &App, password: String) -> Result<String, ApiError> {
-    let gone = |_| ApiError::internal("flow8 is shutting down");
-    let _turn = app.password_checks.acquire().await.map_err(gone)?;
+    let _turn = turn(app).await?;
     tokio::task::spawn_blocking(move || hash_password(&password))
         .await
         .map_err(|error| ApiError::internal(error.to_string()))?

@@ -129,6 +129,10 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
         roles: vec![Role::Owner],
         password: Some(super::auth::hash(&call.app, new.owner.password.clone()).await?),
         must_change_password: true,
+        identities: Vec::new(),
+        sessions: 0,
+        one_time: None,
+        second_factor: None,
         created_at: engine.now(),
     };
     let docs = founding(&call.app.ring, &company, &owner, engine.new_id())

@@ -18,12 +18,18 @@ mod flows;
 mod groups;
 mod kv;
 mod modules;
+mod new_passwords;
+mod oidc;
 mod play_bulk;
 mod play_commands;
 mod plays;
 mod retention;
+mod second_factor;
 mod secrets;
+mod user_access;
 mod users;
+
+pub(crate) use users::{checked_email, checked_name};
 
 use crate::call::Route;
 
@@ -48,11 +54,15 @@ pub(crate) fn all() -> Vec<Route> {
         groups::routes(),
         kv::routes(),
         modules::routes(),
+        new_passwords::routes(),
+        oidc::routes(),
         play_bulk::routes(),
         play_commands::routes(),
         plays::routes(),
         retention::routes(),
+        second_factor::routes(),
         secrets::routes(),
+        user_access::routes(),
         users::routes(),
     ]
     .into_iter()

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
+use model::limits::{INVITATION, PEOPLE};
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -16,10 +17,8 @@ use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
-use crate::people::{User, email_key};
-
-/// People of one company.
-const USERS: usize = 10_000;
+use crate::people::{OneTime, User};
+use crate::routes::new_passwords::OneTimeView;
 
 /// Characters of an address or a name.
 const NAME_CHARS: usize = 254;
@@ -28,9 +27,15 @@ pub(super) fn routes() -> Vec<Route> {
     let admin = Access::Needs(Permission::Admin);
     vec![
         Route::new((Method::GET, "/users"), "listUsers", admin, "Lists the people of the company.", list),
-        Route::new((Method::POST, "/users"), "createUser", admin, "Adds a person.", create)
-            .answers(201, "Added.")
-            .also(409, "Somebody has the address already."),
+        Route::new(
+            (Method::POST, "/users"),
+            "createUser",
+            admin,
+            "Adds a person; without a password, invites them.",
+            create,
+        )
+        .answers(201, "Added.")
+        .also(409, "Somebody has the address already, or there are too many people."),
         Route::new((Method::PUT, "/users/{id}"), "updateUser", admin, "Changes a person's name and roles.", update),
         Route::new((Method::DELETE, "/users/{id}"), "deleteUser", admin, "Removes a person.", remove),
     ]
@@ -44,12 +49,29 @@ struct UserView {
     email: String,
     name: String,
     roles: Vec<Role>,
+    /// Whether they have a password to sign in with.
+    has_password: bool,
+    /// The sign-in providers that know them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    providers: Vec<String>,
+    /// Whether they show a code beside it.
+    has_second_factor: bool,
     created_at: Timestamp,
 }
 
 impl From<User> for UserView {
     fn from(user: User) -> Self {
-        Self { id: user.id, email: user.email, name: user.name, roles: user.roles, created_at: user.created_at }
+        Self {
+            id: user.id,
+            has_second_factor: user.has_second_factor(),
+            providers: user.identities.into_iter().map(|identity| identity.issuer).collect(),
+            email: user.email,
+            name: user.name,
+            roles: user.roles,
+            has_password: user.password.is_some(),
+            created_at: user.created_at,
+        }
     }
 }
 
@@ -61,7 +83,19 @@ struct NewUser {
     #[serde(default)]
     name: String,
     roles: Vec<Role>,
-    password: String,
+    /// When left out, they choose one themselves, with the token that is answered.
+    password: Option<String>,
+}
+
+/// A person who was just added.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct AddedUser {
+    #[serde(flatten)]
+    view: UserView,
+    /// For whoever was added without a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<OneTimeView>,
 }
 
 /// What becomes of a person.
@@ -88,15 +122,9 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-/// The user as the store keeps them.
-pub(super) fn write(company: CompanyId, user: &User, expect: Expect) -> DocWrite {
-    DocWrite::put(DocKey::new(company, DocKind::User, user.id), expect, user)
-        .unique(CompanyId::INSTALLATION, email_key(&user.email))
-}
-
 /// The people of the company, each with the revision they stand at.
 async fn all<P, Q, B>(call: &Call<P, Q, B>) -> Result<Vec<(User, u64)>, ApiError> {
-    let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, USERS)).await?;
+    let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::User, PEOPLE)).await?;
     docs.iter().map(|doc| Ok((doc.read()?, doc.revision))).collect()
 }
 
@@ -106,16 +134,7 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<UserView>>, A
     Ok(Reply::ok(paging.cut(users)))
 }
 
-fn shown(user: &User) -> Value {
-    let roles: Vec<Value> = user.roles.iter().map(|role| role.as_str().into()).collect();
-    Value::map([
-        ("email", Value::from(user.email.as_str())),
-        ("name", user.name.as_str().into()),
-        ("roles", roles.into()),
-    ])
-}
-
-pub(super) fn checked_email(email: &str) -> Result<&str, ApiError> {
+pub(crate) fn checked_email(email: &str) -> Result<&str, ApiError> {
     let email = email.trim();
     if !email.contains('@') || email.chars().count() > NAME_CHARS || email.contains(char::is_whitespace) {
         return Err(ApiError::invalid(format!("email: {email:?} is not an address")));
@@ -127,7 +146,7 @@ pub(super) fn email_taken(email: &str) -> ApiError {
     ApiError::conflict("EMAIL_TAKEN", format!("somebody has the address {email} already"))
 }
 
-pub(super) fn checked_name(name: &str) -> Result<&str, ApiError> {
+pub(crate) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.chars().count() > NAME_CHARS {
         return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
     }
@@ -144,23 +163,37 @@ fn checked_roles(roles: &[Role]) -> Result<Vec<Role>, ApiError> {
     Ok(roles)
 }
 
-async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<UserView>, ApiError> {
-    let Json(new) = &call.body;
+async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<AddedUser>, ApiError> {
+    let (Json(new), now) = (&call.body, call.app.engine.now());
     let email = checked_email(&new.email)?;
     let name = checked_name(&new.name)?;
+    crate::people::room(&call.app, call.company()?).await?;
+    let password = match &new.password {
+        Some(password) => Some(super::auth::hash(&call.app, password.clone()).await?),
+        None => None,
+    };
+    let (one_time, token) = match &password {
+        Some(_) => (None, None),
+        None => OneTime::fresh(now.plus(INVITATION)).map(|(one_time, token)| (Some(one_time), Some(token)))?,
+    };
+    let invitation = one_time.as_ref().zip(token).map(|(one_time, token)| OneTimeView::of(one_time, &token));
     let user = User {
         id: UserId(call.app.engine.new_id()),
         email: email.to_owned(),
         name: if name.is_empty() { email.to_owned() } else { name.to_owned() },
         roles: checked_roles(&new.roles)?,
-        password: Some(super::auth::hash(&call.app, new.password.clone()).await?),
+        password,
         must_change_password: false,
-        created_at: call.app.engine.now(),
+        identities: Vec::new(),
+        sessions: 0,
+        one_time,
+        second_factor: None,
+        created_at: now,
     };
-    let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, shown(&user))?;
-    let batch = Batch::of_docs(vec![write(call.company()?, &user, Expect::Absent)], audit);
+    let audit = call.audit("user.create", ("user", &user.id.to_string()), Value::Null, user.shown())?;
+    let batch = Batch::of_docs(vec![user.write(call.company()?, Expect::Absent)], audit);
     match call.app.engine.store().commit(batch).await {
-        Ok(_) => Ok(Reply::with(StatusCode::CREATED, user.into())),
+        Ok(_) => Ok(Reply::with(StatusCode::CREATED, AddedUser { view: user.into(), invitation })),
         Err(CommitError::Conflict(Conflict::Key(_))) => Err(email_taken(email)),
         Err(error) => Err(error.into()),
     }
@@ -170,7 +203,7 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
     let (id, Json(changes)) = (call.path.id, &call.body);
     let users = all(&call).await?;
     let (mut user, revision) = users.iter().find(|(user, _)| user.id == id).cloned().ok_or_else(|| unknown(id))?;
-    let before = shown(&user);
+    let before = user.shown();
     if let Some(name) = &changes.name {
         user.name = checked_name(name)?.to_owned();
     }
@@ -178,8 +211,8 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
         user.roles = checked_roles(roles)?;
     }
     let guard = keep_an_owner(call.company()?, &users, id, &user.roles)?;
-    let audit = call.audit("user.update", ("user", &id.to_string()), before, shown(&user))?;
-    let docs = [write(call.company()?, &user, Expect::Revision(revision))].into_iter().chain(guard).collect();
+    let audit = call.audit("user.update", ("user", &id.to_string()), before, user.shown())?;
+    let docs = [user.write(call.company()?, Expect::Revision(revision))].into_iter().chain(guard).collect();
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
     Ok(Reply::ok(user.into()))
@@ -191,7 +224,7 @@ async fn remove(call: Call<ById>) -> Result<(), ApiError> {
     let (user, revision) = users.iter().find(|(user, _)| user.id == id).ok_or_else(|| unknown(id))?;
     let guard = keep_an_owner(call.company()?, &users, id, &[])?;
     let key = DocKey::new(call.company()?, DocKind::User, id);
-    let audit = call.audit("user.delete", ("user", &id.to_string()), shown(user), Value::Null)?;
+    let audit = call.audit("user.delete", ("user", &id.to_string()), user.shown(), Value::Null)?;
     let docs = [DocWrite::remove(key, Expect::Revision(*revision))].into_iter().chain(guard).collect();
     call.app.engine.store().commit(Batch::of_docs(docs, audit)).await?;
     call.app.known.forget();
@@ -216,7 +249,7 @@ fn keep_an_owner(
         return Ok(None);
     }
     match users.iter().find(|(user, _)| user.id != changed && is_owner(user)) {
-        Some((other, revision)) => Ok(Some(write(company, other, Expect::Revision(*revision)))),
+        Some((other, revision)) => Ok(Some(other.write(company, Expect::Revision(*revision)))),
         None => Err(ApiError::conflict("LAST_OWNER", "this is the last owner; make somebody else an owner first")),
     }
 }

@@ -75,6 +75,25 @@ async fn nobody_gives_a_key_more_than_they_have() {
 }
 
 #[tokio::test]
+async fn no_key_is_for_ever_and_nobody_has_any_number_of_them() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    let days = |days: u64| stage.engine.now().plus(Duration::from_secs(days * 24 * 3600)).to_string();
+    let make = |body| stage.ask("POST /api/auth/api-keys").cookie(&sid).json(body);
+    let made = make(json!({"name": "x"})).gives(201).await;
+    assert_eq!(made["expiresAt"].as_str().map(|at| &at[..10]), Some(&days(365)[..10]), "{made}");
+    let told = make(json!({"name": "x", "expiresAt": days(731)})).refused(400, "VALIDATION_ERROR").await;
+    assert!(told.contains("at most 730 days"), "{told}");
+    make(json!({"name": "x", "expiresAt": days(729)})).gives(201).await;
+    for _ in 2..100 {
+        make(json!({"name": "x"})).gives(201).await;
+    }
+    make(json!({"name": "x"})).refused(409, "TOO_MANY_API_KEYS").await;
+    let bob = stage.person("bob", &["builder"]).await;
+    stage.ask("POST /api/auth/api-keys").cookie(&bob).json(json!({"name": "x"})).gives(201).await;
+}
+
+#[tokio::test]
 async fn a_key_expires() {
     let stage = Stage::new().await;
     let sid = stage.sign_in(EMAIL, PASSWORD).await;

@@ -1,10 +1,15 @@
 //! Signing in and out, sessions, and pages of other origins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::world::{Ids, World as _};
-use gateway::{Bootstrap, FirstAdmin};
+use gateway::{Bootstrap, FirstAdmin, Settings};
+use model::batch::Batch;
+use model::doc::{DocKind, DocPut, DocWrite, Expect, UniqueKey};
+use model::ids::CompanyId;
 use serde_json::json;
+use store::DocQuery;
 use store::memory::MemoryStore;
 use vault::{KeyRing, MasterKey};
 
@@ -84,6 +89,54 @@ async fn whoever_guesses_has_to_wait() {
     guess(PASSWORD.into()).refused(429, "RATE_LIMITED").await;
     stage.world.pass(Duration::from_secs(301));
     guess(PASSWORD.into()).gives(200).await;
+}
+
+#[tokio::test]
+async fn of_many_guesses_at_once_few_are_answered_whatever_replica_they_reach() {
+    let (store, world) = (Stage::store().await, Arc::new(TestWorld::default()));
+    let replica = async || Stage::replica(store.clone(), world.clone(), Settings::default(), None).await;
+    let (first, second) = (replica().await, replica().await);
+    let guess = |stage: &Stage, email: &str| {
+        let body = json!({"email": email, "password": "x".repeat(2_000)});
+        stage.ask("POST /api/auth/login").nobody().json(body).send()
+    };
+    let many = (0..40).map(|n| guess([&first, &second][n % 2], EMAIL));
+    let said = futures::future::join_all(many).await;
+    let answered = said.iter().filter(|said| said.status == 401).count();
+    // Those that are checked at the same moment, two at each replica, may be beyond the ten.
+    assert!((10..=13).contains(&answered), "{answered}");
+    assert!(said.iter().all(|said| matches!(said.status.as_u16(), 401 | 429)));
+    // A restart forgives nothing, and a stranger's address is no different.
+    let third = replica().await;
+    let right = json!({"email": EMAIL, "password": PASSWORD});
+    third.ask("POST /api/auth/login").nobody().json(right.clone()).refused(429, "RATE_LIMITED").await;
+    for _ in 0..10 {
+        assert_eq!(guess(&third, "nobody@flow8.test").await.status, 401);
+    }
+    assert_eq!(guess(&first, "nobody@flow8.test").await.status, 429);
+    let rows = first.ask("GET /api/audit?action=auth.locked").gives(200).await;
+    assert_eq!((&rows["total"], &rows["data"][0]["entity"]), (&json!(1), &json!("user")), "{rows}");
+    world.pass(Duration::from_secs(301));
+    second.ask("POST /api/auth/login").nobody().json(right).gives(200).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_stored_after_all_were_ended_is_over() {
+    let stage = Stage::new().await;
+    let sid = stage.person("bob", &["builder"]).await;
+    let me = stage.ask("GET /api/auth/me").cookie(&sid).gives(200).await;
+    let sessions = DocQuery::all(stage.company, DocKind::Session, 10);
+    let late = stage.engine.store().docs(&sessions).await.expect("reads").remove(0);
+    let reset = format!("POST /api/users/{}/password-reset", me["userId"].as_str().expect("an id"));
+    stage.ask(&reset).json(json!({})).gives(200).await;
+    stage.ask("GET /api/auth/me").cookie(&sid).refused(401, "UNAUTHORIZED").await;
+    // As if the replica that signed them in had been slow to store it.
+    let text = format!("token:{}", late.key.id);
+    let unique = vec![UniqueKey { scope: CompanyId::INSTALLATION, kind: DocKind::Session, text }];
+    let put = DocPut { body: late.body, unique, expires_at: late.expires_at };
+    let write = DocWrite { key: late.key, expect: Expect::Anything, put: Some(put) };
+    stage.engine.store().commit(Batch { docs: vec![write], ..Batch::default() }).await.expect("commits");
+    stage.ask("GET /api/auth/me").cookie(&sid).refused(401, "UNAUTHORIZED").await;
 }
 
 #[tokio::test]

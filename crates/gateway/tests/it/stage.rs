@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::kept::{Policies, Policy};
 use engine::world::{Ids, World as _};
 use engine::{Engine, Parts as EngineParts, Settings as EngineSettings};
-use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve};
+use gateway::{App, Bootstrap, FirstAdmin, Gateway, OidcSettings, Parts, Settings, Stop, serve};
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
 use model::ids::CompanyId;
@@ -91,11 +91,18 @@ impl Stage {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let seed = SEED.get_or_init(Seed::make).await;
-        let master = MasterKey::from_hex(&seed.master).expect("a key");
-        let (world, ring, files) =
-            (Arc::new(TestWorld::default()), Arc::new(KeyRing::new(master)), Arc::<Files>::default());
+        Self::replica(Self::store().await, Arc::new(TestWorld::default()), settings, None).await
+    }
+
+    /// On a store where somebody was before, in a world that others may share.
+    pub(crate) async fn replica(
+        store: Arc<dyn Store>,
+        world: Arc<TestWorld>,
+        settings: Settings,
+        oidc: Option<OidcSettings>,
+    ) -> Self {
+        let master = MasterKey::from_hex(&SEED.get_or_init(Seed::make).await.master).expect("a key");
+        let (ring, files) = (Arc::new(KeyRing::new(master)), Arc::<Files>::default());
         let engine = Engine::new(EngineParts {
             store: store.clone(),
             modules: Registry::new(modules::all()),
@@ -108,7 +115,6 @@ impl Stage {
             probe: None,
         });
         engine.start().await.expect("starts");
-        seed.sow(&*store).await;
         let nobody = FirstAdmin { email: String::new(), password: None };
         let made =
             Bootstrap::prepare(&*store, &ring, nobody, engine.now(), || engine.new_id()).await.expect("prepares");
@@ -121,6 +127,7 @@ impl Stage {
             company: made.company,
             cli_token: Some(token.hash()),
             retention: Policies { plays: policy(90, 0, 0), filtered: policy(30, 10, 3), audit: policy(30, 10, 14) },
+            oidc,
         };
         let app = App::new(parts);
         app.set_ready(true);
@@ -129,6 +136,13 @@ impl Stage {
         let (stop, stopped) = Stop::switch();
         let served = tokio::spawn(serve(listener, Gateway::new(app), stopped, Duration::from_secs(5)));
         Self { at, engine, ring, world, company: made.company, stop, served, token }
+    }
+
+    /// A store where somebody was before: the first administrator.
+    pub(crate) async fn store() -> Arc<dyn Store> {
+        let store = Arc::new(MemoryStore::default());
+        SEED.get_or_init(Seed::make).await.sow(&*store).await;
+        store
     }
 
     /// A request of somebody who may do everything.

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::stage::Stage;
 
 /// The routes that anybody may call.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 10] = [
+    "get /api/auth/callback",
+    "get /api/auth/oidc/login",
     "get /api/openapi.json",
     "get /health",
     "get /health/live",
@@ -13,6 +15,7 @@ const PUBLIC: [&str; 7] = [
     "get /health/startup",
     "get /metrics",
     "post /api/auth/login",
+    "post /api/auth/password",
 ];
 
 #[tokio::test]

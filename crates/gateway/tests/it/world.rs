@@ -18,17 +18,23 @@ const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 
 /// A clock that a test may move on, and randomness from the system.
 pub(crate) struct TestWorld {
+    begin: Timestamp,
     begun: Instant,
     ahead_ms: AtomicU64,
 }
 
 impl Default for TestWorld {
     fn default() -> Self {
-        Self { begun: Instant::now(), ahead_ms: AtomicU64::new(0) }
+        Self::at(BEGIN)
     }
 }
 
 impl TestWorld {
+    /// A world that begins at that time.
+    pub(crate) fn at(begin: Timestamp) -> Self {
+        Self { begin, begun: Instant::now(), ahead_ms: AtomicU64::new(0) }
+    }
+
     /// Lets time pass at once.
     pub(crate) fn pass(&self, time: Duration) {
         self.ahead_ms.fetch_add(time.as_millis() as u64, Ordering::SeqCst);
@@ -39,7 +45,7 @@ impl TestWorld {
 impl World for TestWorld {
     fn now(&self) -> Timestamp {
         let ahead = Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst));
-        BEGIN.plus(self.begun.elapsed() + ahead)
+        self.begin.plus(self.begun.elapsed() + ahead)
     }
 
     fn random(&self) -> u64 {
