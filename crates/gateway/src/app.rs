@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::Engine;
+use ipnet::IpNet;
 use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
 
+use crate::guard::{RateLimits, Rates};
 use crate::metrics::Metrics;
 use crate::people::{Known, Lockout};
 
@@ -27,6 +29,12 @@ pub struct Settings {
     pub cookie_same_site: &'static str,
     /// Origins of pages that may use a session, beside our own.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether clients come over TLS, to flow8 itself or to what stands in front of it.
+    pub is_tls: bool,
+    /// How many requests may come from one and the same.
+    pub rates: Rates,
     /// Whether `/metrics` answers here.
     pub serves_metrics: bool,
 }
@@ -40,6 +48,9 @@ impl Default for Settings {
             cookie_secure: true,
             cookie_same_site: "Strict",
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            is_tls: false,
+            rates: Rates::default(),
             serves_metrics: true,
         }
     }
@@ -73,6 +84,7 @@ pub struct Inner {
     pub(crate) cli_token: Option<TokenHash>,
     pub(crate) known: Known,
     pub(crate) lockout: Lockout,
+    pub(crate) rates: RateLimits,
     pub(crate) metrics: Metrics,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
@@ -97,6 +109,7 @@ impl App {
             metrics: Metrics::default(),
             known: Known::default(),
             lockout: Lockout::default(),
+            rates: RateLimits::new(settings.rates),
             stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
             trials: tokio::sync::Semaphore::new(TRIALS),
@@ -112,6 +125,11 @@ impl App {
     /// Says whether requests may come.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::Release);
+    }
+
+    /// Other limits of requests from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.0.rates.set(rates);
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -13,6 +13,7 @@ mod call;
 mod dispatch;
 mod error;
 mod events;
+mod guard;
 mod health;
 mod landing;
 mod metrics;
@@ -28,6 +29,7 @@ mod view;
 pub use access::{Access, Caller, Permission, Role};
 pub use app::{App, Parts, Settings};
 pub use dispatch::Gateway;
+pub use guard::Rates;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
 pub use serve::{Stop, serve};
 

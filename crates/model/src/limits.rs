@@ -199,3 +199,12 @@ pub const KV_VALUE_BYTES: usize = 256 << 10;
 
 /// Characters of the key of a key/value, and of an event's key.
 pub const KEY_CHARS: usize = 512;
+
+/// Addresses that one header may name on the way from a client through proxies.
+pub const FORWARDED_HOPS: usize = 32;
+
+/// How much of its rate somebody may use at once who has sent nothing for a while.
+pub const RATE_BURST: Duration = Duration::from_secs(10);
+
+/// Addresses, and keys and sessions, whose requests a replica counts at once.
+pub const RATE_BUCKETS: usize = 65_536;

@@ -31,8 +31,8 @@ pub use load::{FlagValue, Inputs, Loaded, check, load};
 pub use print::{reference, to_json, to_yaml};
 pub use problem::{Problem, Problems, Source};
 pub use sections::{
-    Azure, Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Gcs, Integrations, Log, Mcp,
-    Metrics, Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
+    Azure, Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Gcs, Integrations, Limits, Log,
+    Mcp, Metrics, Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
 };
 pub use setting::{Setting, changes};
 pub use table::SETTINGS;

@@ -48,6 +48,20 @@ pub static SETTINGS: &[Setting] = &[
     )
     .live(),
     setting!(server.tls.key, ["TLS_KEY_FILE"], "", "The key of that certificate, as PEM.").live(),
+    setting!(
+        limits.requests_per_address,
+        ["RATE_LIMIT_PER_ADDRESS"],
+        "20",
+        "Requests a second from one address that has not signed in; 0 for any number."
+    )
+    .live(),
+    setting!(
+        limits.requests_per_key,
+        ["RATE_LIMIT_PER_KEY"],
+        "0",
+        "Requests a second by one API key or session; 0 for any number."
+    )
+    .live(),
     setting!(metrics.port, ["METRICS_PORT"], "", "A port for /metrics alone; where it is not set, server.port has it."),
     setting!(mcp.port, ["MCP_PORT"], "4445", "The port of the MCP endpoint."),
     setting!(channels.port, ["CHANNELS_PORT"], "7701", "The port that all channels share."),

@@ -17,7 +17,7 @@ use ::objects::BucketError;
 use engine::Engine;
 use engine::driver::Policies;
 use engine::world::{Ids, World as _};
-use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
+use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway, Rates};
 use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions};
@@ -32,7 +32,7 @@ use vault::{KeyRing, MasterKey, TokenHash};
 pub use guide::{Guide, GuideError};
 pub use keys::{KeyFileError, replace_in as replace_key_in};
 
-use crate::config::{Config, SameSite};
+use crate::config::{Config, SameSite, WebUrl};
 use crate::failpoint::Faults;
 use world::SystemWorld;
 
@@ -267,6 +267,13 @@ fn egress_ca(config: &Config) -> Result<Option<Vec<u8>>, OpenError> {
     file.map(|file| std::fs::read(file).map_err(|source| folder_error(file, source))).transpose()
 }
 
+/// How many requests are taken from one and the same.
+fn rates(config: &Config) -> Rates {
+    let limit = |number: u64| u32::try_from(number).ok().filter(|number| *number > 0);
+    let limits = &config.limits;
+    Rates { per_address: limit(limits.requests_per_address.get()), per_key: limit(limits.requests_per_key.get()) }
+}
+
 fn gateway_settings(config: &Config) -> gateway::Settings {
     let (server, session) = (&config.server, &config.session);
     let mut allowed_origins: Vec<String> =
@@ -283,6 +290,9 @@ fn gateway_settings(config: &Config) -> gateway::Settings {
             SameSite::None => "None",
         },
         allowed_origins,
+        trusted_proxies: server.trusted_proxies.clone(),
+        is_tls: server.tls.cert.is_some() || server.public_url.as_ref().is_some_and(WebUrl::is_https),
+        rates: rates(config),
         serves_metrics: config.metrics.port.is_none(),
     }
 }

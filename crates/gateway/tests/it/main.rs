@@ -13,6 +13,7 @@ mod events;
 mod flow_files;
 mod flow_versions;
 mod flows;
+mod guard;
 mod kept;
 mod plays;
 mod runs;
