@@ -24,6 +24,7 @@ mod request;
 mod routes;
 mod serve;
 mod table;
+mod tls;
 mod view;
 
 pub use access::{Access, Caller, Permission, Role};
@@ -31,7 +32,8 @@ pub use app::{App, Parts, Settings};
 pub use dispatch::Gateway;
 pub use guard::Rates;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
-pub use serve::{Stop, serve};
+pub use serve::{Stop, serve, serve_with};
+pub use tls::{Tls, TlsError};
 
 /// The OpenAPI document of the API, as JSON.
 pub fn openapi() -> String {

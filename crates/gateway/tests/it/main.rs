@@ -19,6 +19,7 @@ mod plays;
 mod runs;
 mod sign_in;
 mod stage;
+mod tls;
 mod trial;
 mod users;
 mod walk;
