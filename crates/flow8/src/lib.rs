@@ -11,4 +11,6 @@ mod examples;
 mod failpoint;
 pub mod flow_file;
 pub mod installation;
+mod live;
+mod pinned;
 mod telemetry;

@@ -27,6 +27,7 @@ pub use kind::{
     Algorithm, EgressRule, EmailAddress, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin, Port,
     PortRange, Profile, ProxyUrl, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
+pub(crate) use load::is_open_to_all;
 pub use load::{FlagValue, Inputs, Loaded, check, load};
 pub use print::{reference, to_json, to_yaml};
 pub use problem::{Problem, Problems, Source};

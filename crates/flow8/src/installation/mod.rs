@@ -7,6 +7,7 @@ mod keys;
 pub mod moving;
 mod objects;
 mod retention;
+pub mod tls;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinHandle;
 use vault::{KeyRing, MasterKey, TokenHash};
 
-pub use guide::{Guide, GuideError};
+pub use guide::{Address, Guide, GuideError};
 pub use keys::{KeyFileError, replace_in as replace_key_in};
 
 use crate::config::{Config, SameSite, WebUrl};
@@ -58,6 +59,8 @@ pub struct Installation {
     pub bootstrap: Bootstrap,
     /// How the command line on this machine finds a server; none without a data folder.
     pub guide: Guide,
+    /// What calls others.
+    http: Arc<HttpClient>,
     retention: Policies,
     cleanup_interval: Duration,
     /// Removed with the installation, where nothing is kept.
@@ -103,6 +106,9 @@ pub enum OpenError {
     /// Outgoing calls cannot be set up.
     #[error("egress: {0}")]
     Egress(String),
+    /// The certificate that flow8 is to show cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The bucket of objects cannot be used.
     #[error("{section}: {error}; {way_out}")]
     Bucket {
@@ -153,12 +159,14 @@ impl Installation {
         let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
         let world = Arc::new(SystemWorld::with_skew(faults.skew));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
+        let http =
+            Arc::new(HttpClient::new(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))?);
         let engine = Engine::new(engine::Parts {
             store,
             modules: Registry::new(modules::all()),
             world,
             seal: ring.clone(),
-            http: Arc::new(http_client(config)?),
+            http: http.clone(),
             files: objects.files,
             objects: objects.values,
             settings: engine::Settings {
@@ -181,6 +189,7 @@ impl Installation {
             gateway,
             bootstrap,
             guide,
+            http,
             retention: retention::policies(config),
             cleanup_interval: config.retention.cleanup_interval.duration(),
             _scratch: scratch,
@@ -195,6 +204,25 @@ impl Installation {
         self.engine.start().await?;
         let (engine, policies, interval) = (self.engine.clone(), self.retention, self.cleanup_interval);
         Ok(tokio::spawn(retention::keep_clean(engine, policies, interval)))
+    }
+
+    /// Clears away what is not kept, as that configuration says.
+    pub(crate) fn keep_clean(&self, config: &Config) -> JoinHandle<()> {
+        let interval = config.retention.cleanup_interval.duration();
+        tokio::spawn(retention::keep_clean(self.engine.clone(), retention::policies(config), interval))
+    }
+
+    /// Other limits of requests from now on.
+    pub(crate) fn set_rates(&self, config: &Config) {
+        self.gateway.app().set_rates(rates(config));
+    }
+
+    /// Other rules for outgoing calls from now on.
+    ///
+    /// # Errors
+    /// Where they cannot be used; then those before hold.
+    pub(crate) fn set_egress(&self, config: &Config) -> Result<(), OpenError> {
+        self.http.reconfigure(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))
     }
 
     /// The command line on this machine, as a caller of the API.
@@ -254,11 +282,10 @@ async fn prepare(
     Ok(Bootstrap::prepare(store, ring, first, world.now(), || ids.next(&**world)).await?)
 }
 
-fn http_client(config: &Config) -> Result<HttpClient, OpenError> {
+fn http_options(config: &Config) -> Result<HttpOptions, OpenError> {
     let egress = &config.egress;
     let policy = egress.policy().map_err(|error| OpenError::Egress(error.to_string()))?;
-    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? };
-    HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))
+    Ok(HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? })
 }
 
 /// Authorities to trust beyond those of the web, as PEM.

@@ -12,6 +12,7 @@ mod durable;
 mod help;
 mod keys;
 mod limits;
+mod live;
 mod modules;
 mod mongo;
 mod objects;
