@@ -106,7 +106,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let Parts { engine, ring, settings, company, cli_token } = parts;
         Self(Arc::new(Inner {
-            metrics: Metrics::default(),
+            metrics: Metrics::new(&engine),
             known: Known::default(),
             lockout: Lockout::default(),
             rates: RateLimits::new(settings.rates),

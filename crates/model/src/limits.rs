@@ -208,3 +208,9 @@ pub const RATE_BURST: Duration = Duration::from_secs(10);
 
 /// Addresses, and keys and sessions, whose requests a replica counts at once.
 pub const RATE_BUCKETS: usize = 65_536;
+
+/// Flows that have figures of their own in a replica's metrics; those that come later share theirs.
+pub const FLOWS_MEASURED: usize = 100;
+
+/// Plays that are counted at most to tell how many are due.
+pub const DUE_COUNTED: usize = 1_000;

@@ -504,6 +504,7 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
     let batch = Batch { plays: vec![write], docs: birth.docs.clone(), audit: birth.audit.clone(), ..Batch::default() };
     match engine.parts.store.commit(batch).await {
         Ok(committed) => {
+            engine.figures.admitted();
             engine.follow(&committed);
             engine.alarm.set(header.due.unwrap_or(Timestamp(i64::MAX)));
             Ok(header)

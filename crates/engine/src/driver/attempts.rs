@@ -65,6 +65,7 @@ impl Running {
         let (abort, registration) = AbortHandle::new_pair();
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
+        let module = plan.work(&step).module.id;
         let flight = async move {
             // The first try of a step has one from before its intent; a later one, whose time has come, may have none.
             let _permit = match permit {
@@ -81,7 +82,9 @@ impl Running {
                     {
                         return Landed::Lost;
                     }
+                    let began = engine.parts.world.steady();
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    engine.figures.attempted(module, engine.parts.world.steady().saturating_sub(began), &end);
                     engine.at(FailPoint::AfterEffect);
                     end
                 }

@@ -110,7 +110,10 @@ impl Running {
         let mut header = batch.plays[0].header.clone();
         let snapshot = batch.plays[0].snapshot.as_ref().map(|snapshot| snapshot.len());
         let records = batch.plays[0].chunk.as_ref().map_or(0, |chunk| chunk.bytes.len());
-        let committed = match engine.parts.store.commit(batch).await {
+        let began = engine.parts.world.steady();
+        let outcome = engine.parts.store.commit(batch).await;
+        engine.figures.committed(engine.parts.world.steady().saturating_sub(began), outcome.is_ok());
+        let committed = match outcome {
             Ok(committed) => committed,
             Err(CommitError::Conflict(conflict)) => match self.committed_before(&header).await {
                 Some(stored) => {
@@ -134,6 +137,12 @@ impl Running {
         let Pending { children, touched, .. } = std::mem::take(&mut self.pending);
         for due in children.iter().map(|child| &child.write.header).chain([&header]).filter_map(|header| header.due) {
             engine.alarm.set(due);
+        }
+        if is_admission {
+            engine.figures.admitted();
+        }
+        if header.state.is_ended() {
+            engine.figures.ended(&header);
         }
         self.header = header;
         self.kv_guard = None;

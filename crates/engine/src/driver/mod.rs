@@ -12,6 +12,7 @@ mod audit;
 mod children;
 mod commit;
 mod facts;
+mod figures;
 mod identity;
 mod kv;
 mod load;
@@ -52,6 +53,7 @@ use tokio::task::AbortHandle;
 pub use admit::{Admit, AdmitError, RequestInfo};
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
+pub use figures::Figures;
 pub use report::Report;
 pub use retention::{Cleared, Policies, Policy};
 pub use retry::RetryError;
@@ -132,6 +134,8 @@ pub struct Engine {
     orphans: Orphans,
     /// How often it was heard that what somebody may do has changed.
     access: AtomicU64,
+    /// What it counts of itself.
+    figures: Figures,
 }
 
 impl fmt::Debug for Engine {
@@ -181,6 +185,7 @@ impl Engine {
             alive: OnceLock::new(),
             orphans: Orphans::default(),
             access: AtomicU64::new(0),
+            figures: Figures::default(),
             parts,
         })
     }

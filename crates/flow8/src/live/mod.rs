@@ -98,7 +98,7 @@ impl Live<'_> {
             if settings.is_empty() && file.is_none() {
                 continue;
             }
-            match part.take_over(&self.installation, self.tls.as_deref(), to) {
+            match part.take_over(self.installation, self.tls.as_deref(), to) {
                 Ok(()) => audit.extend(self.told(&settings, file, &from)),
                 Err(error) => tracing::error!(%error, "what was changed is not taken over; what was before holds"),
             }

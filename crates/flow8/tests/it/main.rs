@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod completions;
 mod config;
+mod dashboard;
 mod demo;
 mod durable;
 mod help;
