@@ -12,5 +12,6 @@ mod failpoint;
 pub mod flow_file;
 pub mod installation;
 mod live;
+mod otlp;
 mod pinned;
 mod telemetry;

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{any, get};
-use engine::driver::RequestInfo;
+use engine::driver::{RequestInfo, Span, SpanKind};
 use futures::FutureExt as _;
 use http::header::{ALLOW, HOST, ORIGIN};
 use http::request::Parts as Head;
@@ -23,7 +23,7 @@ use crate::call::{Incoming, Route};
 use crate::error::{ApiError, ErrorBody};
 use crate::guard::address::of_client;
 use crate::guard::cors::{Page, is_preflight};
-use crate::request::{Peer, bearer, given_id, read_body};
+use crate::request::{Peer, bearer, given_id, given_trace, read_body};
 use crate::table::{Found, Table};
 use crate::{events, guard, health, landing, metrics, openapi, people, routes};
 
@@ -138,8 +138,9 @@ impl Gateway {
 async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let (mut head, body) = request.into_parts();
-    let info = request_info(app, &head);
+    let (info, since) = (request_info(app, &head), app.engine.now());
     let id = info.id.clone().unwrap_or_default();
+    let (given, own) = (given_trace(&head.headers), info.trace.filter(|_| app.engine.takes_spans()));
     let work = async {
         let incoming = understand(app, route, path, &mut head, body, info).await?;
         (route.run)(incoming).await
@@ -149,7 +150,34 @@ async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request
     let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal(format!("{} panicked", route.name))));
     let mut response = outcome.unwrap_or_else(|error| refuse(&error, &id));
     mark(&mut response, &id);
-    app.metrics.answered(route, response.status(), began.elapsed());
+    let (status, took) = (response.status(), began.elapsed());
+    app.metrics.answered(route, status, took);
+    tracing::debug!(
+        request = id,
+        route = route.name,
+        status = status.as_u16(),
+        ms = took.as_millis() as u64,
+        "answered"
+    );
+    if let Some(at) = own {
+        let parent = given.map(|given| given.span).unwrap_or_default();
+        let attributes = vec![
+            ("http.request.method", route.method.to_string()),
+            ("http.route", route.path.to_owned()),
+            ("http.response.status_code", status.as_str().to_owned()),
+            ("flow8.request", id),
+        ];
+        app.engine.span(Span {
+            at,
+            parent,
+            name: route.name.to_owned(),
+            kind: SpanKind::Server,
+            began: since,
+            ended: app.engine.now(),
+            is_error: status.is_server_error(),
+            attributes,
+        });
+    }
     response
 }
 
@@ -238,7 +266,9 @@ fn foreign_page() -> ApiError {
 
 pub(crate) fn request_info(app: &App, head: &Head) -> RequestInfo {
     let id = given_id(&head.headers).unwrap_or_else(|| app.engine.new_id().to_string());
-    RequestInfo { id: Some(id), ip: head.extensions.get::<Peer>().map(|peer| peer.0.to_string()) }
+    let ip = head.extensions.get::<Peer>().map(|peer| peer.0.to_string());
+    let given = given_trace(&head.headers);
+    RequestInfo { id: Some(id), ip, trace: app.engine.span_below(given).or(given) }
 }
 
 /// An error as an answer.

@@ -19,6 +19,7 @@ pub mod record;
 pub mod seal;
 pub mod suggest;
 pub mod time;
+pub mod trace;
 pub mod value;
 
 pub use actor::{Actor, ActorKind};

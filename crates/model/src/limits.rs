@@ -214,3 +214,9 @@ pub const FLOWS_MEASURED: usize = 100;
 
 /// Plays that are counted at most to tell how many are due.
 pub const DUE_COUNTED: usize = 1_000;
+
+/// Spans that wait until they are sent; what comes then is dropped.
+pub const SPANS_KEPT: usize = 8_192;
+
+/// Spans that are sent at once.
+pub const SPANS_AT_ONCE: usize = 512;

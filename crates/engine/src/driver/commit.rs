@@ -78,11 +78,11 @@ impl Running {
                     return Err(Abandoned("somebody else has it".into()));
                 }
                 Err(NotCommitted::Conflict(conflict)) => {
-                    tracing::debug!(play = %self.key().play, %conflict, "reading a play anew");
+                    tracing::debug!(play = %self.key().play, flow = %self.header.flow.id, %conflict, "reading a play anew");
                     return self.reload().await;
                 }
                 Err(NotCommitted::Store(error)) => {
-                    tracing::error!(play = %self.key().play, %error, "cannot commit; trying again");
+                    tracing::error!(play = %self.key().play, flow = %self.header.flow.id, %error, "cannot commit; trying again");
                     self.engine.parts.world.sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -141,10 +141,12 @@ impl Running {
         if is_admission {
             engine.figures.admitted();
         }
-        if header.state.is_ended() {
-            engine.figures.ended(&header);
-        }
         self.header = header;
+        if self.header.state.is_ended() {
+            tracing::debug!(play = %self.key().play, flow = %self.header.flow.id, state = self.header.state.as_str(), "a play has ended");
+            self.engine.figures.ended(&self.header);
+            self.tell_of_end();
+        }
         self.kv_guard = None;
         self.landed.clear();
         for step in touched {

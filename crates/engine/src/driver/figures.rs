@@ -73,6 +73,7 @@ pub struct Figures {
     took: Family<OfModule, Histogram, Long>,
     commits: Histogram,
     failed_commits: Counter,
+    dropped_spans: Counter,
     /// How long ago the store heard that this replica is alive, in seconds.
     lease_age: Gauge<f64, AtomicU64>,
     /// When it last heard, in milliseconds of the steady clock; 0 where nobody else is to know.
@@ -91,6 +92,7 @@ impl Default for Figures {
             took: Family::new_with_constructor(long),
             commits: Histogram::new(SHORT),
             failed_commits: Counter::default(),
+            dropped_spans: Counter::default(),
             lease_age: Gauge::default(),
             heard: AtomicU64::default(),
             measured: RwLock::default(),
@@ -110,6 +112,7 @@ impl Figures {
         let commits = self.commits.clone();
         registry.register_with_unit("commit_duration", "How long the store took to commit", Unit::Seconds, commits);
         registry.register("commits_failed", "Commits that the store did not take", self.failed_commits.clone());
+        registry.register("spans_dropped", "Spans that nobody took in time", self.dropped_spans.clone());
         registry.register_with_unit(
             "lease_age",
             "How long ago the store last heard that this replica is alive; 0 where it is the only one",
@@ -129,6 +132,10 @@ impl Figures {
         if !is_taken {
             self.failed_commits.inc();
         }
+    }
+
+    pub(super) fn span_was_dropped(&self) {
+        self.dropped_spans.inc();
     }
 
     pub(super) fn admitted(&self) {

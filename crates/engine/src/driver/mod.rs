@@ -27,6 +27,7 @@ mod retention;
 mod retry;
 mod scheduler;
 mod signals;
+mod spans;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub use figures::Figures;
 pub use report::Report;
 pub use retention::{Cleared, Policies, Policy};
 pub use retry::RetryError;
+pub use spans::{Span, SpanKind};
 
 use self::identity::Identity;
 use self::locks::Locks;
@@ -136,6 +138,8 @@ pub struct Engine {
     access: AtomicU64,
     /// What it counts of itself.
     figures: Figures,
+    /// Who takes spans, if somebody does.
+    spans: spans::Spans,
 }
 
 impl fmt::Debug for Engine {
@@ -186,6 +190,7 @@ impl Engine {
             orphans: Orphans::default(),
             access: AtomicU64::new(0),
             figures: Figures::default(),
+            spans: spans::Spans::default(),
             parts,
         })
     }

@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, Loaded, Port};
 use crate::failpoint::Faults;
 use crate::installation::{Installation, Keep, OpenError, tls};
 use crate::live::Live;
-use crate::{examples, telemetry};
+use crate::{examples, otlp, telemetry};
 
 /// How long closing may take, when all that was to be answered has been.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -71,6 +71,7 @@ impl Serve {
             let gateway = Gateway::for_metrics(installation.gateway.app().clone());
             serving.spawn(serve(listener, gateway, stop.clone(), patience));
         }
+        let traces = otlp::start(config, &installation, stop.clone()).map_err(|error| fault(&error))?;
         let cleaning = installation.start().await.map_err(|error| fault(&error))?;
         let peers_address = peers.as_ref().map(local_address).transpose()?;
         if let Some(listener) = peers {
@@ -101,6 +102,10 @@ impl Serve {
         }
         switch.send_replace(true);
         while serving.join_next().await.is_some() {}
+        if let Some(traces) = traces {
+            // What is gathered is still sent.
+            let _ = tokio::time::timeout(CLOSING, traces).await;
+        }
         if let Some(file) = &self.ready_file {
             // It was there for as long as the addresses answered.
             let _ = std::fs::remove_file(file);

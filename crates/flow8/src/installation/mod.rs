@@ -32,6 +32,7 @@ use vault::{KeyRing, MasterKey, TokenHash};
 
 pub use guide::{Address, Guide, GuideError};
 pub use keys::{KeyFileError, replace_in as replace_key_in};
+pub(crate) use objects::service;
 
 use crate::config::{Config, SameSite, WebUrl};
 use crate::failpoint::Faults;

@@ -24,6 +24,7 @@ mod run;
 mod serve;
 mod server;
 mod tour;
+mod traces;
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
