@@ -87,7 +87,9 @@ impl Gateway {
     /// process can put one there.
     pub async fn answer(&self, mut request: Request) -> Response<Body> {
         let settings = &self.app.settings;
-        if let Some(Peer(peer)) = request.extensions().get().copied() {
+        if !settings.trusted_proxies.is_empty()
+            && let Some(Peer(peer)) = request.extensions().get().copied()
+        {
             let client = of_client(request.headers(), peer, &settings.trusted_proxies);
             request.extensions_mut().insert(Peer(client));
         }
@@ -138,9 +140,10 @@ impl Gateway {
 async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let (mut head, body) = request.into_parts();
-    let (info, since) = (request_info(app, &head), app.engine.now());
+    let info = request_info(app, &head);
     let id = info.id.clone().unwrap_or_default();
     let (given, own) = (given_trace(&head.headers), info.trace.filter(|_| app.engine.takes_spans()));
+    let since = own.map(|_| app.engine.now());
     let work = async {
         let incoming = understand(app, route, path, &mut head, body, info).await?;
         (route.run)(incoming).await
@@ -159,7 +162,7 @@ async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request
         ms = took.as_millis() as u64,
         "answered"
     );
-    if let Some(at) = own {
+    if let Some((at, since)) = own.zip(since) {
         let parent = given.map(|given| given.span).unwrap_or_default();
         let attributes = vec![
             ("http.request.method", route.method.to_string()),

@@ -19,6 +19,7 @@ mod landing;
 mod metrics;
 mod openapi;
 mod page;
+mod patient;
 mod people;
 mod request;
 mod routes;

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::dispatch::Gateway;
+use crate::patient::Patient;
 use crate::request::Peer;
 use crate::tls::Tls;
 
@@ -136,11 +137,12 @@ async fn converse(
     gateway: Gateway,
     mut stop: Stop,
 ) {
+    let stream = Patient::new(stream, gateway.app().settings.read_timeout);
     let service = service_fn(move |request: Request<Incoming>| {
         let gateway = gateway.clone();
         async move {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer.ip()));
+            request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
             Ok::<Response<Body>, Infallible>(gateway.answer(request).await)
         }
     });
