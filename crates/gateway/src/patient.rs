@@ -101,7 +101,8 @@ mod tests {
         let (outcome, mut near) = writing.await.expect("no panic");
         outcome.expect("each piece came in time");
         let began = Instant::now();
-        let error = near.write_all(&[7; 64]).await.expect_err("nobody reads");
+        let stuck = timeout(2 * PATIENCE, near.write_all(&[7; 64])).await.expect("it ends");
+        let error = stuck.expect_err("nobody reads");
         assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, PATIENCE));
     }
 }
