@@ -62,3 +62,21 @@ impl ServerCertVerifier for Pinned {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_certificate_is_trusted() {
+        let made =
+            || rcgen::generate_simple_self_signed(vec!["a".to_owned()]).expect("a certificate").cert.der().clone();
+        let (own, other) = (made(), made());
+        let pinned = Pinned { certificate: own.clone(), provider: Arc::new(ring::default_provider()) };
+        let name = ServerName::try_from("127.0.0.1").expect("a name");
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+        let verified = |shown: &CertificateDer<'_>| pinned.verify_server_cert(shown, &[], &name, &[], now).is_ok();
+        assert!(verified(&own));
+        assert!(!verified(&other));
+    }
+}
