@@ -16,7 +16,8 @@ use store::StoreError;
 use crate::cli::{CommandError, Exit, Remote};
 use crate::config::Config;
 use crate::failpoint::Faults;
-use crate::installation::{Guide, Installation, Keep, OpenError};
+use crate::installation::{Address, Guide, Installation, Keep, OpenError};
+use crate::pinned;
 
 /// How long a server may take to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -78,7 +79,23 @@ impl Api {
     pub fn at(remote: Remote) -> Result<Self, CommandError> {
         // Another part of the process may have chosen already; either choice will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        Self::by(reqwest::Client::builder(), remote)
+    }
+
+    /// The API of the server on this machine that has the data folder. No proxy is between.
+    fn beside(address: Address) -> Result<Self, CommandError> {
+        let mut client = reqwest::Client::builder().no_proxy();
+        if let Some(certificate) = address.der() {
+            let config = pinned::config(certificate).map_err(|error| unreachable(error.to_string()))?;
+            client = client.tls_backend_preconfigured(config);
+        } else {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        Self::by(client, Remote { url: address.url, token: Some(address.token) })
+    }
+
+    fn by(client: reqwest::ClientBuilder, remote: Remote) -> Result<Self, CommandError> {
+        let client = client
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
             .redirect(reqwest::redirect::Policy::none())
@@ -94,7 +111,7 @@ impl Api {
     pub async fn on_folder(config: &Config) -> Result<Self, CommandError> {
         match Self::within(config, Keep::InFolder).await {
             Err(OpenError::Store(in_use @ StoreError::InUse { .. })) => match Guide::find(&config.data_dir) {
-                Some(address) => Self::at(Remote { url: address.url, token: Some(address.token) }),
+                Some(address) => Self::beside(address),
                 None => Err(unreachable(in_use.to_string())),
             },
             Err(error) => Err(unreachable(error.to_string())),
@@ -270,7 +287,7 @@ fn refusal(answered: &Answered) -> CommandError {
     }
     let exit = match answered.status {
         StatusCode::UNAUTHORIZED => {
-            message.push_str("; give an API key with --token or FLOW8_TOKEN");
+            message.push_str("; give an API key as FLOW8_TOKEN or with --token-file");
             Exit::Usage
         }
         StatusCode::BAD_REQUEST => Exit::Usage,

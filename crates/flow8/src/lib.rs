@@ -11,4 +11,7 @@ mod examples;
 mod failpoint;
 pub mod flow_file;
 pub mod installation;
+mod live;
+mod otlp;
+mod pinned;
 mod telemetry;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use audit::Log;
 use engine::Engine;
 use engine::kept::Policies;
+use ipnet::IpNet;
 use model::ids::CompanyId;
 use vault::{KeyRing, TokenHash};
 
+use crate::guard::{RateLimits, Rates};
 use crate::metrics::Metrics;
 use crate::oidc::{OidcSettings, Provider};
 use crate::people::Known;
@@ -30,6 +32,12 @@ pub struct Settings {
     pub cookie_same_site: &'static str,
     /// Origins of pages that may use a session, beside our own.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether clients come over TLS, to flow8 itself or to what stands in front of it.
+    pub is_tls: bool,
+    /// How many requests may come from one and the same.
+    pub rates: Rates,
     /// Whether `/metrics` answers here.
     pub serves_metrics: bool,
 }
@@ -43,6 +51,9 @@ impl Default for Settings {
             cookie_secure: true,
             cookie_same_site: "Strict",
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            is_tls: false,
+            rates: Rates::default(),
             serves_metrics: true,
         }
     }
@@ -82,6 +93,7 @@ pub struct Inner {
     retention: RwLock<Policies>,
     pub(crate) oidc: Option<Provider>,
     pub(crate) known: Known,
+    pub(crate) rates: RateLimits,
     pub(crate) metrics: Metrics,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
@@ -103,8 +115,9 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let Parts { engine, ring, settings, company, cli_token, retention, oidc } = parts;
         Self(Arc::new(Inner {
-            metrics: Metrics::default(),
+            metrics: Metrics::new(&engine),
             known: Known::default(),
+            rates: RateLimits::new(settings.rates),
             stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
             trials: tokio::sync::Semaphore::new(TRIALS),
@@ -133,6 +146,11 @@ impl App {
     /// The installation keeps things so long from now on.
     pub fn set_retention(&self, policies: Policies) {
         *self.0.retention.write().unwrap_or_else(PoisonError::into_inner) = policies;
+    }
+
+    /// Other limits of requests from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.0.rates.set(rates);
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -8,9 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{any, get};
-use engine::driver::RequestInfo;
+use engine::driver::{RequestInfo, Span, SpanKind};
 use futures::FutureExt as _;
-use http::header::{ALLOW, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, HOST, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -21,9 +21,11 @@ use crate::answer::json;
 use crate::app::App;
 use crate::call::{Incoming, Route};
 use crate::error::{ApiError, ErrorBody};
-use crate::request::{Peer, bearer, given_id, read_body};
+use crate::guard::address::of_client;
+use crate::guard::cors::{Page, is_preflight};
+use crate::request::{Peer, bearer, given_id, given_trace, read_body};
 use crate::table::{Found, Table};
-use crate::{events, health, landing, metrics, openapi, people, routes};
+use crate::{events, guard, health, landing, metrics, openapi, people, routes};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -83,7 +85,40 @@ impl Gateway {
 
     /// Answers one request. A [`Caller`] among its extensions is taken at its word: only this
     /// process can put one there.
-    pub async fn answer(&self, request: Request) -> Response<Body> {
+    pub async fn answer(&self, mut request: Request) -> Response<Body> {
+        let settings = &self.app.settings;
+        if !settings.trusted_proxies.is_empty()
+            && let Some(Peer(peer)) = request.extensions().get().copied()
+        {
+            let client = of_client(request.headers(), peer, &settings.trusted_proxies);
+            request.extensions_mut().insert(Peer(client));
+        }
+        let page = Page::of(request.headers());
+        let mut response = match &page {
+            Some(page) if is_preflight(request.method(), request.headers()) => self.preflight(page, request).await,
+            _ => self.route(request).await,
+        };
+        guard::headers::put(&mut response, settings.is_tls);
+        if let Some(page) = page {
+            page.let_read(&mut response, &settings.allowed_origins);
+        }
+        response
+    }
+
+    /// A browser asks beforehand what a page of another site may do.
+    async fn preflight(&self, page: &Page, request: Request) -> Response<Body> {
+        let found = self.table.as_ref().map(|table| table.find(request.method(), request.uri().path()));
+        let methods = match found {
+            Some(Found::OtherMethods(methods)) => methods,
+            _ => "GET,HEAD".to_owned(),
+        };
+        match page.preflight(&self.app.settings.allowed_origins, &methods) {
+            Some(response) => response,
+            None => other(&self.app, request, foreign_page()).await,
+        }
+    }
+
+    async fn route(&self, request: Request) -> Response<Body> {
         let found = self.table.as_ref().map(|table| table.find(request.method(), request.uri().path()));
         match found {
             Some(Found::Route(route, path)) => dispatch(&self.app, &route, path, request).await,
@@ -107,6 +142,8 @@ async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request
     let (mut head, body) = request.into_parts();
     let info = request_info(app, &head);
     let id = info.id.clone().unwrap_or_default();
+    let (given, own) = (given_trace(&head.headers), info.trace.filter(|_| app.engine.takes_spans()));
+    let since = own.map(|_| app.engine.now());
     let work = async {
         let incoming = understand(app, route, path, &mut head, body, info).await?;
         (route.run)(incoming).await
@@ -116,7 +153,34 @@ async fn dispatch(app: &App, route: &Route, path: Vec<(String, String)>, request
     let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal(format!("{} panicked", route.name))));
     let mut response = outcome.unwrap_or_else(|error| refuse(&error, &id));
     mark(&mut response, &id);
-    app.metrics.answered(route, response.status(), began.elapsed());
+    let (status, took) = (response.status(), began.elapsed());
+    app.metrics.answered(route, status, took);
+    tracing::debug!(
+        request = id,
+        route = route.name,
+        status = status.as_u16(),
+        ms = took.as_millis() as u64,
+        "answered"
+    );
+    if let Some((at, since)) = own.zip(since) {
+        let parent = given.map(|given| given.span).unwrap_or_default();
+        let attributes = vec![
+            ("http.request.method", route.method.to_string()),
+            ("http.route", route.path.to_owned()),
+            ("http.response.status_code", status.as_str().to_owned()),
+            ("flow8.request", id),
+        ];
+        app.engine.span(Span {
+            at,
+            parent,
+            name: route.name.to_owned(),
+            kind: SpanKind::Server,
+            began: since,
+            ended: app.engine.now(),
+            is_error: status.is_server_error(),
+            attributes,
+        });
+    }
     response
 }
 
@@ -126,9 +190,6 @@ pub(crate) fn mark(response: &mut Response<Body>, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
-    // No proxy and no browser keeps what is somebody's own, or runs it in our name.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 async fn understand(
@@ -141,7 +202,7 @@ async fn understand(
 ) -> Result<Incoming, ApiError> {
     let caller = match head.extensions.remove::<Arc<Caller>>() {
         Some(inside) => Some(inside),
-        None => people::caller_of(app, &head.headers).await?,
+        None => guard::admit(app, &head.extensions, people::caller_of(app, &head.headers).await)?,
     };
     allow(route.access, caller.as_deref())?;
     // Whoever shows a token is a program. Signing in counts as a browser's, too: a foreign page
@@ -199,15 +260,18 @@ pub(crate) fn refuse_foreign_pages(app: &App, method: &Method, headers: &HeaderM
         // Not a browser.
         (None, None) => true,
     };
-    if is_own {
-        return Ok(());
-    }
-    Err(ApiError::forbidden("this request comes from a page of another origin; allow it in server.allowed_origins"))
+    if is_own { Ok(()) } else { Err(foreign_page()) }
+}
+
+fn foreign_page() -> ApiError {
+    ApiError::forbidden("this request comes from a page of another origin; allow it in server.allowed_origins")
 }
 
 pub(crate) fn request_info(app: &App, head: &Head) -> RequestInfo {
     let id = given_id(&head.headers).unwrap_or_else(|| app.engine.new_id().to_string());
-    RequestInfo { id: Some(id), ip: head.extensions.get::<Peer>().map(|peer| peer.0.to_string()) }
+    let ip = head.extensions.get::<Peer>().map(|peer| peer.0.to_string());
+    let given = given_trace(&head.headers);
+    RequestInfo { id: Some(id), ip, trace: app.engine.span_below(given).or(given) }
 }
 
 /// An error as an answer.
@@ -230,6 +294,9 @@ pub(crate) fn refuse(error: &ApiError, request_id: &str) -> Response<Body> {
     if error.status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
 }
 
@@ -248,6 +315,8 @@ async fn wrong_method(app: App, request: Request) -> Response<Body> {
 async fn other(app: &App, request: Request, error: ApiError) -> Response<Body> {
     let (head, _) = request.into_parts();
     let id = request_info(app, &head).id.unwrap_or_default();
+    // Whoever tries paths has not signed in, as far as anybody looked.
+    let error = guard::stranger(app, &head.extensions).err().unwrap_or(error);
     let mut response = refuse(&error, &id);
     mark(&mut response, &id);
     response

@@ -19,6 +19,8 @@ pub(crate) struct ApiError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) details: Option<Value>,
+    /// Seconds after which to try again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// An error, as every route of the API writes it.
@@ -40,7 +42,7 @@ pub(crate) struct ErrorBody<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None }
+        Self { status, code, message: message.into(), details: None, retry_after: None }
     }
 
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
@@ -73,6 +75,11 @@ impl ApiError {
 
     pub(crate) fn with_details(self, details: Value) -> Self {
         Self { details: Some(details), ..self }
+    }
+
+    /// The same, which says when to try again.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds.max(1)), ..self }
     }
 }
 

@@ -14,26 +14,31 @@ mod cleaning;
 mod dispatch;
 mod error;
 mod events;
+mod guard;
 mod health;
 mod landing;
 mod metrics;
 mod oidc;
 mod openapi;
 mod page;
+mod patient;
 mod people;
 mod request;
 mod routes;
 mod serve;
 mod table;
+mod tls;
 mod view;
 
 pub use access::{Access, Caller, Permission, Role};
 pub use app::{App, Parts, Settings};
 pub use cleaning::{CleanedUp, clean_up};
 pub use dispatch::Gateway;
+pub use guard::Rates;
 pub use oidc::OidcSettings;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
-pub use serve::{Stop, serve};
+pub use serve::{Stop, serve, serve_with};
+pub use tls::{Tls, TlsError};
 
 /// The OpenAPI document of the API, as JSON.
 pub fn openapi() -> String {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use engine::Engine;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
+use model::limits::DUE_COUNTED;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -42,32 +44,35 @@ pub(crate) struct Metrics {
     took: Family<OfRoute, Histogram>,
     active: Gauge,
     attempts: Gauge,
+    waiting: Gauge,
+    due: Gauge,
     store_bytes: Gauge,
     store_unused: Gauge,
     pub(crate) sockets: Gauge,
     feed: Counter<u64, AtomicU64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// What is counted here, and what an engine counts of itself.
+    pub(crate) fn new(engine: &Engine) -> Self {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("flow8")),
             answered: Family::default(),
             took: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             active: Gauge::default(),
             attempts: Gauge::default(),
+            waiting: Gauge::default(),
+            due: Gauge::default(),
             store_bytes: Gauge::default(),
             store_unused: Gauge::default(),
             sockets: Gauge::default(),
             feed: Counter::default(),
         };
-        metrics.register();
+        metrics.register(engine);
         metrics
     }
-}
 
-impl Metrics {
-    fn register(&self) {
+    fn register(&self, engine: &Engine) {
         let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         registry.register("http_requests", "Requests answered", self.answered.clone());
         registry.register_with_unit(
@@ -78,6 +83,10 @@ impl Metrics {
         );
         registry.register("plays_active", "Plays in memory", self.active.clone());
         registry.register("attempts_active", "Attempts under way", self.attempts.clone());
+        registry.register("attempts_waiting", "Plays whose attempts wait for others to end", self.waiting.clone());
+        let due = format!("Plays that are due and not in memory yet; counted up to {DUE_COUNTED}");
+        registry.register("plays_due", due, self.due.clone());
+        engine.figures().register(&mut registry);
         registry.register_with_unit("store_size", "Size of the store", Unit::Bytes, self.store_bytes.clone());
         registry.register_with_unit(
             "store_unused",
@@ -99,6 +108,11 @@ impl Metrics {
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.active.set(gauge(app.engine.active_plays()));
         self.attempts.set(gauge(app.engine.attempts_under_way()));
+        self.waiting.set(gauge(app.engine.attempts_waiting()));
+        app.engine.figures();
+        if let Ok(due) = app.engine.store().due(app.engine.now(), DUE_COUNTED).await {
+            self.due.set(gauge(due.len()));
+        }
         self.feed.inner().store(*app.engine.feed().borrow(), std::sync::atomic::Ordering::Relaxed);
         if let Ok(size) = app.engine.store().size().await {
             self.store_bytes.set(i64::try_from(size.bytes).unwrap_or(i64::MAX));

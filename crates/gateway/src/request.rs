@@ -7,6 +7,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
+use model::trace::TraceParent;
 
 use crate::error::ApiError;
 
@@ -28,6 +29,11 @@ pub(crate) fn given_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("x-request-id")?.to_str().ok()?;
     let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     (!id.is_empty() && id.len() <= ID_CHARS && id.chars().all(is_fine)).then(|| id.to_owned())
+}
+
+/// The place in a trace that came with the request, where it is one.
+pub(crate) fn given_trace(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
 }
 
 /// Reads a body, frame by frame.

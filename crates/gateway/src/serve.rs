@@ -13,11 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::dispatch::Gateway;
+use crate::patient::Patient;
 use crate::request::Peer;
+use crate::tls::Tls;
 
 /// Connections that are open at once; more wait in the system's queue.
 const CONNECTIONS: usize = 10_000;
@@ -50,7 +53,18 @@ impl Stop {
 }
 
 /// Serves until told to stop, then lets connections finish what they are at, for a while.
-pub async fn serve(listener: TcpListener, gateway: Gateway, mut stop: Stop, patience: Duration) {
+pub async fn serve(listener: TcpListener, gateway: Gateway, stop: Stop, patience: Duration) {
+    serve_with(listener, gateway, None, stop, patience).await;
+}
+
+/// As [`serve`], and only over TLS where there is a certificate.
+pub async fn serve_with(
+    listener: TcpListener,
+    gateway: Gateway,
+    tls: Option<Arc<Tls>>,
+    mut stop: Stop,
+    patience: Duration,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -71,7 +85,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, mut stop: Stop, pati
                 continue;
             }
         };
-        tokio::spawn(attend(http.clone(), stream, peer, gateway.clone(), stop.clone(), permit));
+        tokio::spawn(attend(http.clone(), stream, peer, gateway.clone(), tls.clone(), stop.clone(), permit));
     }
     drop(listener);
     gateway.app().stopping.send_replace(true);
@@ -90,22 +104,45 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> std::io::Resul
     Ok((stream, peer, permit))
 }
 
-/// Answers the requests of one connection.
+/// Answers the requests of one connection, over TLS where that is asked for.
 async fn attend(
     http: http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
     gateway: Gateway,
+    tls: Option<Arc<Tls>>,
     mut stop: Stop,
     _permit: OwnedSemaphorePermit,
 ) {
     // An answer is one write: waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return converse(http, stream, peer, gateway, stop).await };
+    let shaken = tokio::time::timeout(gateway.app().settings.read_timeout, tls.acceptor().accept(stream));
+    let shaken = tokio::select! {
+        shaken = shaken => shaken,
+        () = stop.wait() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => converse(http, stream, peer, gateway, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a connection did not agree on TLS"),
+        Err(_) => tracing::debug!(%peer, "a connection was too slow to agree on TLS"),
+    }
+}
+
+/// Answers the requests that come over a stream.
+async fn converse(
+    http: http1::Builder,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    gateway: Gateway,
+    mut stop: Stop,
+) {
+    let stream = Patient::new(stream, gateway.app().settings.read_timeout);
     let service = service_fn(move |request: Request<Incoming>| {
         let gateway = gateway.clone();
         async move {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer.ip()));
+            request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
             Ok::<Response<Body>, Infallible>(gateway.answer(request).await)
         }
     });

@@ -21,6 +21,7 @@ pub mod seal;
 pub mod span;
 pub mod suggest;
 pub mod time;
+pub mod trace;
 pub mod value;
 
 pub use actor::{Actor, ActorKind};

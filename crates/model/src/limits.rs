@@ -265,3 +265,23 @@ pub const API_KEYS_PER_PERSON: usize = 100;
 
 /// People of one company.
 pub const PEOPLE: usize = 10_000;
+/// Addresses that one header may name on the way from a client through proxies.
+pub const FORWARDED_HOPS: usize = 32;
+
+/// How much of its rate somebody may use at once who has sent nothing for a while.
+pub const RATE_BURST: Duration = Duration::from_secs(10);
+
+/// Addresses, and keys and sessions, whose requests a replica counts at once.
+pub const RATE_BUCKETS: usize = 65_536;
+
+/// Flows that have figures of their own in a replica's metrics; those that come later share theirs.
+pub const FLOWS_MEASURED: usize = 100;
+
+/// Plays that are counted at most to tell how many are due.
+pub const DUE_COUNTED: usize = 1_000;
+
+/// Spans that wait until they are sent; what comes then is dropped.
+pub const SPANS_KEPT: usize = 8_192;
+
+/// Spans that are sent at once.
+pub const SPANS_AT_ONCE: usize = 512;

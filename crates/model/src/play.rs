@@ -12,6 +12,7 @@ use crate::ids::{CompanyId, FlowId, PlayId, ReplicaId, UserId};
 use crate::payload::Digest;
 use crate::record::StepId;
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 
 /// Which play, and whose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -292,4 +293,7 @@ pub struct PlayHeader {
     /// How the undoing went, where there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<Compensation>,
+    /// Where in a trace it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }

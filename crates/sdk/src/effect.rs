@@ -40,6 +40,8 @@ pub struct EffectCtx {
     pub attempt: u32,
     /// The same for all attempts of the step: what a peer recognises a repetition by.
     pub idempotency_key: String,
+    /// The place in a trace that a peer's part belongs to, as the header `traceparent`.
+    pub traceparent: Option<String>,
     /// How long the attempt may take.
     pub timeout: Duration,
     /// The way to HTTP peers.

@@ -71,6 +71,7 @@ pub fn header(key: PlayKey) -> PlayHeader {
         error: None,
         failed_ref: None,
         compensation: None,
+        trace: None,
     }
 }
 

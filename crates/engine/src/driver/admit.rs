@@ -15,6 +15,7 @@ use model::payload::{Digest, Payload};
 use model::play::{FlowAt, LimitKey, PlayHeader, PlayKey, PlayState as Standing, Slot, SlotPlace, Trigger};
 use model::record::{Admission, Entry, Record, RetryFrom};
 use model::time::Timestamp;
+use model::trace::TraceParent;
 use model::value::Value;
 use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, StoreError};
@@ -61,6 +62,8 @@ pub struct RequestInfo {
     pub id: Option<String>,
     /// The address it came from.
     pub ip: Option<String>,
+    /// Where in a trace it is.
+    pub trace: Option<TraceParent>,
 }
 
 /// Why a play was not admitted.
@@ -219,6 +222,7 @@ impl Engine {
             error: None,
             failed_ref: None,
             compensation: None,
+            trace: None,
         }
     }
 
@@ -247,11 +251,18 @@ impl Engine {
             labels: admit.labels,
             start_at: admit.start_at.filter(|at| *at > now),
             slot,
+            trace: admit.request.trace.or_else(|| self.new_trace()),
             ..self.new_header(admit.company, &published.at, admit.trigger, admit.actor, now)
         };
         if let Some(key) = &admit.idempotency_key {
             docs.push(remember(&header, key, &admit.args, Expect::Absent, now));
         }
+        tracing::debug!(
+            request = admit.request.id.as_deref(),
+            play = %header.key.play,
+            flow = %header.flow.id,
+            "a play is admitted"
+        );
         let audit = header.actor.is_person().then(|| run_audit(&header, &admit.request, now));
         let birth = Box::new(Birth {
             published,
@@ -504,6 +515,7 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
     let batch = Batch { plays: vec![write], docs: birth.docs.clone(), audit: birth.audit.clone(), ..Batch::default() };
     match engine.parts.store.commit(batch).await {
         Ok(committed) => {
+            engine.figures.admitted();
             engine.follow(&committed);
             engine.alarm.set(header.due.unwrap_or(Timestamp(i64::MAX)));
             Ok(header)

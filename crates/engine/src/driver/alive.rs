@@ -13,6 +13,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut lease: Lease) {
     // Since when the store has heard of this replica without a gap.
     let mut heard_since = world.steady();
     let mut heard = heard_since;
+    engine.figures.heard(heard);
     loop {
         world.sleep(lease.renew).await;
         match engine.beat().await {
@@ -28,6 +29,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut lease: Lease) {
             heard_since = now;
         }
         heard = now;
+        engine.figures.heard(heard);
         // Where this replica could not be heard, others could not either: they are given the time to
         // say that they are alive, before they are taken for dead.
         if now.saturating_sub(heard_since) >= lease.lasts {

@@ -46,7 +46,7 @@ impl Engine {
         request: &RequestInfo,
     ) -> Result<(), EngineError> {
         let ask = self.new_id();
-        let RequestInfo { id, ip } = request.clone();
+        let RequestInfo { id, ip, .. } = request.clone();
         let body = MessageBody::Asked { ask, command: Box::new(command), request_id: id, ip };
         let message = Message { id: MessageId(ask), to: play, at: self.now(), body };
         let sent = self.parts.store.commit(Batch { messages: vec![message], ..Batch::default() }).await;

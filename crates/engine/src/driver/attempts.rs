@@ -56,6 +56,7 @@ impl Running {
             flow: self.header.flow.id,
             play: play.play,
             attempt,
+            traceparent: self.traceparent(&step, attempt).map(|trace| trace.to_string()),
             idempotency_key: self.state.idempotency_key(play.play, &step),
             timeout,
             http: engine.parts.http.clone(),
@@ -65,6 +66,8 @@ impl Running {
         let (abort, registration) = AbortHandle::new_pair();
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
+        let module = plan.work(&step).module.id;
+        let span = self.attempt_span(&step, attempt, since);
         let flight = async move {
             // The first try of a step has one from before its intent; a later one, whose time has come, may have none.
             let _permit = match permit {
@@ -81,7 +84,12 @@ impl Running {
                     {
                         return Landed::Lost;
                     }
+                    let began = engine.parts.world.steady();
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    engine.figures.attempted(module, engine.parts.world.steady().saturating_sub(began), &end);
+                    if let Some(span) = span {
+                        engine.span(span.ends(engine.now(), &end));
+                    }
                     engine.at(FailPoint::AfterEffect);
                     end
                 }

@@ -7,6 +7,7 @@ use model::failure::{Failure, code};
 use model::limits::SUBFLOW_DEPTH;
 use model::play::{ParentStep, PlayHeader};
 use model::record::{Admission, Record, StepId};
+use model::trace::SpanId;
 use model::value::Value;
 
 use super::admit::{admitted, check_args, slot_of};
@@ -91,6 +92,7 @@ impl super::Engine {
             due: Some(now),
             slot: slot.filter(|slot| !shares(&slot.key)),
             parent: Some(this),
+            trace: parent.trace.map(|trace| trace.at(SpanId::of_play(parent.key.play))),
             ..self.new_header(
                 parent.key.company,
                 &published.at,

@@ -78,11 +78,11 @@ impl Running {
                     return Err(Abandoned("somebody else has it".into()));
                 }
                 Err(NotCommitted::Conflict(conflict)) => {
-                    tracing::debug!(play = %self.key().play, %conflict, "reading a play anew");
+                    tracing::debug!(play = %self.key().play, flow = %self.header.flow.id, %conflict, "reading a play anew");
                     return self.reload().await;
                 }
                 Err(NotCommitted::Store(error)) => {
-                    tracing::error!(play = %self.key().play, %error, "cannot commit; trying again");
+                    tracing::error!(play = %self.key().play, flow = %self.header.flow.id, %error, "cannot commit; trying again");
                     self.engine.parts.world.sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -110,7 +110,10 @@ impl Running {
         let mut header = batch.plays[0].header.clone();
         let snapshot = batch.plays[0].snapshot.as_ref().map(|snapshot| snapshot.len());
         let records = batch.plays[0].chunk.as_ref().map_or(0, |chunk| chunk.bytes.len());
-        let committed = match engine.parts.store.commit(batch).await {
+        let began = engine.parts.world.steady();
+        let outcome = engine.parts.store.commit(batch).await;
+        engine.figures.committed(engine.parts.world.steady().saturating_sub(began), outcome.is_ok());
+        let committed = match outcome {
             Ok(committed) => committed,
             Err(CommitError::Conflict(conflict)) => match self.committed_before(&header).await {
                 Some(stored) => {
@@ -135,7 +138,15 @@ impl Running {
         for due in children.iter().map(|child| &child.write.header).chain([&header]).filter_map(|header| header.due) {
             engine.alarm.set(due);
         }
+        if is_admission {
+            engine.figures.admitted();
+        }
         self.header = header;
+        if self.header.state.is_ended() {
+            tracing::debug!(play = %self.key().play, flow = %self.header.flow.id, state = self.header.state.as_str(), "a play has ended");
+            self.engine.figures.ended(&self.header);
+            self.tell_of_end();
+        }
         self.kv_guard = None;
         self.landed.clear();
         for step in touched {

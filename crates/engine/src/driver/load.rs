@@ -264,7 +264,7 @@ impl Running {
                 }
                 MessageBody::Asked { ask, command, request_id, ip } => {
                     self.pending.read.push(message.id);
-                    self.answer_asked(ask, *command, &RequestInfo { id: request_id, ip });
+                    self.answer_asked(ask, *command, &RequestInfo { id: request_id, ip, trace: None });
                     continue;
                 }
                 other => other,

@@ -12,6 +12,7 @@ mod audit;
 mod children;
 mod commit;
 mod facts;
+mod figures;
 mod identity;
 mod kv;
 mod load;
@@ -26,6 +27,7 @@ mod retention;
 mod retry;
 mod scheduler;
 mod signals;
+mod spans;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -52,9 +54,11 @@ use tokio::task::AbortHandle;
 pub use admit::{Admit, AdmitError, RequestInfo};
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
+pub use figures::Figures;
 pub use report::Report;
 pub use retention::{Cleared, Clearing};
 pub use retry::RetryError;
+pub use spans::{Span, SpanKind};
 
 use self::identity::Identity;
 use self::locks::Locks;
@@ -132,6 +136,10 @@ pub struct Engine {
     orphans: Orphans,
     /// How often it was heard that what somebody may do has changed.
     access: AtomicU64,
+    /// What it counts of itself.
+    figures: Figures,
+    /// Who takes spans, if somebody does.
+    spans: spans::Spans,
 }
 
 impl fmt::Debug for Engine {
@@ -181,6 +189,8 @@ impl Engine {
             alive: OnceLock::new(),
             orphans: Orphans::default(),
             access: AtomicU64::new(0),
+            figures: Figures::default(),
+            spans: spans::Spans::default(),
             parts,
         })
     }

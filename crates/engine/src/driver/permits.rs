@@ -105,6 +105,11 @@ impl Permits {
         self.0.state().free
     }
 
+    /// Plays that wait for one.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state().queued.len()
+    }
+
     /// A permit for a play: the one that it was given, or a free one. Where there is none, it is
     /// told when its turn has come.
     pub(super) fn ask(&self, play: PlayKey) -> Option<Permit> {

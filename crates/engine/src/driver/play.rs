@@ -203,7 +203,7 @@ impl Running {
     pub(super) async fn run(mut self: Box<Self>, mut inbox: Inbox) {
         loop {
             if let Err(Abandoned(why)) = self.advance().await {
-                tracing::warn!(play = %self.key().play, %why, "letting a play go");
+                tracing::warn!(play = %self.key().play, flow = %self.header.flow.id, %why, "letting a play go");
                 self.engine.take_up_again(self.key(), inbox);
                 return;
             }

@@ -74,6 +74,7 @@ impl Engine {
             labels: old.labels.clone(),
             retry_of: Some(play.play),
             slot,
+            trace: request.trace.or_else(|| self.new_trace()),
             ..self.new_header(play.company, &old.flow, Trigger::Retry, actor, now)
         };
         let keys = carried_keys(&plan, &history, from.as_deref(), &old, &header);

@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::{Gateway, Stop, serve};
+use gateway::{Gateway, Stop, serve, serve_with};
 use objects::BucketError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::{Answer, CommandError, Exit, Session, SettingFlags};
-use crate::config::{Config, Environment, Port};
+use crate::config::{Config, Environment, Loaded, Port};
 use crate::failpoint::Faults;
-use crate::installation::{Installation, Keep, OpenError};
-use crate::{examples, telemetry};
+use crate::installation::{Installation, Keep, OpenError, tls};
+use crate::live::Live;
+use crate::{examples, otlp, telemetry};
 
 /// How long closing may take, when all that was to be answered has been.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -38,18 +39,21 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self, session: &mut Session<'_, '_>) -> Answer {
-        let config = session.config(&self.settings)?.config;
+        let loaded = session.config(&self.settings)?;
+        let config = &loaded.config;
         telemetry::start(config.log.level, config.log.format);
         let runtime = super::runtime(config.server.worker_threads)?;
-        let exit = runtime.block_on(self.serve(&config, session));
+        let exit = runtime.block_on(self.serve(loaded, session));
         // Whatever still runs has been given its time. With the last of it the store is
         // closed, and its log is taken over into the database.
         runtime.shutdown_timeout(CLOSING);
         exit
     }
 
-    async fn serve(&self, config: &Config, session: &mut Session<'_, '_>) -> Answer {
-        let signals = Signals::new()?;
+    async fn serve(&self, loaded: Loaded, session: &mut Session<'_, '_>) -> Answer {
+        let config = &loaded.config;
+        let (signals, mut hangup) = (Signals::new()?, Signals::hangup()?);
+        let tls = tls::open(config).map_err(|error| CommandError::usage(error.to_string()))?;
         let installation = open(config, session.environment).await?;
         let api = listen(config, config.server.port, "server.port", "SERVER_PORT").await?;
         let metrics = match config.metrics.port {
@@ -61,36 +65,48 @@ impl Serve {
         let patience = config.server.drain_seconds.duration();
         let address = local_address(&api)?;
         let mut serving = JoinSet::new();
-        serving.spawn(serve(api, installation.gateway.clone(), stop.clone(), patience));
+        serving.spawn(serve_with(api, installation.gateway.clone(), tls.clone(), stop.clone(), patience));
         let metrics_address = metrics.as_ref().map(local_address).transpose()?;
         if let Some(listener) = metrics {
             let gateway = Gateway::for_metrics(installation.gateway.app().clone());
             serving.spawn(serve(listener, gateway, stop.clone(), patience));
         }
+        let traces = otlp::start(config, &installation, stop.clone()).map_err(|error| fault(&error))?;
         installation.start().await.map_err(|error| fault(&error))?;
-        let chores = installation.tend();
+        let chores = installation.tend(config);
         let peers_address = peers.as_ref().map(local_address).transpose()?;
         if let Some(listener) = peers {
             examples::serve_peers(&mut serving, listener, stop);
             examples::load(&installation).await?;
         }
-        installation.guide.tell(&url_of(address)).map_err(|error| fault(&error))?;
+        let url = url_of(address, tls.is_some());
+        let certificate = tls.as_ref().map(|tls| tls.certificate());
+        installation.guide.tell(&url, certificate).map_err(|error| fault(&error))?;
         installation.gateway.app().set_ready(true);
-        let places = Places { api: address, metrics: metrics_address, peers: peers_address };
+        let places = Places { api: url.clone(), metrics: metrics_address, peers: peers_address };
         if let Some(file) = &self.ready_file {
             places.write(file)?;
         }
         self.greet(config, session, &installation, &places)?;
-        signals.told_to_stop().await;
+        let mut live =
+            Live { inputs: session.inputs(&self.settings), loaded, installation: &installation, tls, chores, url };
+        tokio::select! {
+            () = signals.told_to_stop() => {}
+            never = live.follow(&mut hangup) => match never {},
+        }
         tracing::info!("stopping: nothing new is taken on, what is under way finishes");
         installation.gateway.app().set_ready(false);
-        drop(chores);
+        drop(live);
         let left = installation.rest(patience).await;
         if left > 0 {
             tracing::info!(plays = left, "left for the next start, which goes on with them");
         }
         switch.send_replace(true);
         while serving.join_next().await.is_some() {}
+        if let Some(traces) = traces {
+            // What is gathered is still sent.
+            let _ = tokio::time::timeout(CLOSING, traces).await;
+        }
         if let Some(file) = &self.ready_file {
             // It was there for as long as the addresses answered.
             let _ = std::fs::remove_file(file);
@@ -107,7 +123,7 @@ impl Serve {
     ) -> Result<(), CommandError> {
         let paint = session.console.paint_out();
         let out = &mut session.console.out;
-        let url = config.server.public_url.as_ref().map_or_else(|| url_of(places.api), |url| url.url().to_string());
+        let url = config.server.public_url.as_ref().map_or_else(|| places.api.clone(), |url| url.url().to_string());
         writeln!(
             out,
             "{} serves at {}",
@@ -124,7 +140,7 @@ impl Serve {
             }
         }
         if let Some(peers) = places.peers {
-            writeln!(out, "  example peers   {}", url_of(peers))?;
+            writeln!(out, "  example peers   {}", url_of(peers, false))?;
             writeln!(out, "  try             flow8 run nightly-report, then flow8 plays list; see examples/README.md")?;
         }
         writeln!(out, "  stop            Ctrl-C")?;
@@ -135,7 +151,7 @@ impl Serve {
 
 /// Where everything answers.
 struct Places {
-    api: SocketAddr,
+    api: String,
     metrics: Option<SocketAddr>,
     peers: Option<SocketAddr>,
 }
@@ -144,9 +160,9 @@ impl Places {
     /// Writes the addresses down, whole or not at all.
     fn write(&self, file: &Path) -> Result<(), CommandError> {
         let text = serde_json::json!({
-            "api": url_of(self.api),
-            "metrics": self.metrics.map(url_of),
-            "peers": self.peers.map(url_of),
+            "api": self.api,
+            "metrics": self.metrics.map(|address| url_of(address, false)),
+            "peers": self.peers.map(|address| url_of(address, false)),
             "pid": std::process::id(),
         });
         let beside = file.with_extension("new");
@@ -155,12 +171,13 @@ impl Places {
     }
 }
 
-fn url_of(address: SocketAddr) -> String {
+fn url_of(address: SocketAddr, is_tls: bool) -> String {
+    let scheme = if is_tls { "https" } else { "http" };
     // Where it listens on all addresses, this machine's own is one of them.
     match address {
-        SocketAddr::V4(any) if any.ip().is_unspecified() => format!("http://127.0.0.1:{}", any.port()),
-        SocketAddr::V6(any) if any.ip().is_unspecified() => format!("http://[::1]:{}", any.port()),
-        other => format!("http://{other}"),
+        SocketAddr::V4(any) if any.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", any.port()),
+        SocketAddr::V6(any) if any.ip().is_unspecified() => format!("{scheme}://[::1]:{}", any.port()),
+        other => format!("{scheme}://{other}"),
     }
 }
 
@@ -203,6 +220,11 @@ impl Signals {
     fn new() -> Result<Self, CommandError> {
         let listen = |kind| signal(kind).map_err(|error| fault(&error));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// What says that settings have changed. It ends nothing.
+    fn hangup() -> Result<Signal, CommandError> {
+        signal(SignalKind::hangup()).map_err(|error| fault(&error))
     }
 
     async fn next(&mut self) {

@@ -22,9 +22,9 @@ pub struct Globals {
     /// The server to talk to, in place of opening the data folder [env: FLOW8_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
-    /// The API key for that server [env: FLOW8_TOKEN, which others cannot see]
-    #[arg(long, global = true, value_name = "TOKEN")]
-    pub token: Option<String>,
+    /// A file with the API key for that server, which a command line would show to others [env: FLOW8_TOKEN is the key]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// What a command is handed.
@@ -104,7 +104,12 @@ impl Session<'_, '_> {
             let message = format!("{from}: expects a URL such as https://flow8.example.com, not {url:?}");
             return Err(CommandError::usage(message));
         };
-        let token = self.globals.token.as_deref().or_else(|| self.environment.given("FLOW8_TOKEN"));
+        let read = |file: &PathBuf| {
+            let told = |error| CommandError::usage(format!("--token-file {}: {error}", file.display()));
+            std::fs::read_to_string(file).map_err(told)
+        };
+        let token = self.globals.token_file.as_ref().map(read).transpose()?;
+        let token = token.as_deref().or_else(|| self.environment.given("FLOW8_TOKEN"));
         let url = parsed.as_str().trim_end_matches('/').to_owned();
         Ok(Some(Remote { url, token: token.map(|token| token.trim().to_owned()) }))
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use model::Value;
 
@@ -66,13 +67,14 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong with it, wherever it was given.
 pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
-    let mut loading = Loading { config: Config::default(), sources: BTreeMap::new(), problems: Vec::new() };
+    let mut loading =
+        Loading { config: Config::default(), sources: BTreeMap::new(), problems: Vec::new(), warnings: Vec::new() };
     let file = loading.file(inputs);
     loading.environment(inputs.environment);
     for flag in &inputs.flags {
         loading.flag(flag);
     }
-    let Loading { mut config, sources, mut problems } = loading;
+    let Loading { mut config, sources, mut problems, warnings } = loading;
     let names = config.expressions.env.iter().map(|name| name.as_str().to_owned());
     config.expressions.variables =
         names.filter_map(|name| Some((name.clone(), inputs.environment.get(&name)?.to_owned()))).collect();
@@ -87,8 +89,14 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    loaded.warnings = rules::warnings(&loaded, inputs.environment);
+    loaded.warnings = warnings;
+    loaded.warnings.extend(rules::warnings(&loaded, inputs.environment));
     Ok(loaded)
+}
+
+/// Whether people of neither the owner nor its group may read a file.
+pub(crate) fn is_open_to_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
 }
 
 /// Reads the configuration and derives the master key, too, as a start does.
@@ -107,6 +115,7 @@ struct Loading {
     config: Config,
     sources: BTreeMap<&'static str, Source>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl Loading {
@@ -160,7 +169,14 @@ impl Loading {
     /// What a credential file gives, if there is one.
     fn credential(&mut self, setting: &Setting, path: PathBuf) -> Option<(Value, Source)> {
         match fs::read_to_string(&path) {
-            Ok(text) => Some((text.trim().into(), Source::Credential(path))).filter(|_| !text.trim().is_empty()),
+            Ok(text) if text.trim().is_empty() => None,
+            Ok(text) => {
+                if setting.is_secret() && is_open_to_all(&path) {
+                    let message = format!("everybody on this machine may read {}; chmod o= it", path.display());
+                    self.warnings.push(message);
+                }
+                Some((text.trim().into(), Source::Credential(path)))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 let message = format!("cannot be read: {error}");

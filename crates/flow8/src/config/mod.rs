@@ -27,12 +27,13 @@ pub use kind::{
     Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
     Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
+pub(crate) use load::is_open_to_all;
 pub use load::{FlagValue, Inputs, Loaded, check, load};
 pub use print::{reference, to_json, to_yaml};
 pub use problem::{Problem, Problems, Source};
 pub use sections::{
-    Azure, Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Gcs, Integrations, Log, Mcp,
-    Metrics, Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
+    Azure, Bootstrap, Channels, Config, Egress, Encryption, EngineLimits, Expressions, Gcs, Integrations, Limits, Log,
+    Mcp, Metrics, Mongodb, OAuth2, Otel, Policies, Policy, Retention, S3, Server, Session, Storage, Tls,
 };
 pub use setting::{Setting, changes};
 pub use table::SETTINGS;

@@ -22,6 +22,7 @@ pub struct Config {
     pub profile: Profile,
     pub data_dir: PathBuf,
     pub server: Server,
+    pub limits: Limits,
     pub metrics: Metrics,
     pub mcp: Mcp,
     pub channels: Channels,
@@ -60,6 +61,13 @@ pub struct Server {
 pub struct Tls {
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+/// How many requests each replica takes from one and the same, in a second.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    pub requests_per_address: Whole<0, 1_000_000>,
+    pub requests_per_key: Whole<0, 1_000_000>,
 }
 
 /// Numbers for Prometheus.
@@ -261,6 +269,7 @@ impl Config {
                 allowed_origins: Vec::new(),
                 tls: Tls::default(),
             },
+            limits: Limits::default(),
             metrics: Metrics::default(),
             mcp: Mcp::default(),
             channels: Channels::default(),

@@ -48,6 +48,20 @@ pub static SETTINGS: &[Setting] = &[
     )
     .live(),
     setting!(server.tls.key, ["TLS_KEY_FILE"], "", "The key of that certificate, as PEM.").live(),
+    setting!(
+        limits.requests_per_address,
+        ["RATE_LIMIT_PER_ADDRESS"],
+        "20",
+        "Requests a second from one address that has not signed in; 0 for any number."
+    )
+    .live(),
+    setting!(
+        limits.requests_per_key,
+        ["RATE_LIMIT_PER_KEY"],
+        "0",
+        "Requests a second by one API key or session; 0 for any number."
+    )
+    .live(),
     setting!(metrics.port, ["METRICS_PORT"], "", "A port for /metrics alone; where it is not set, server.port has it."),
     setting!(mcp.port, ["MCP_PORT"], "4445", "The port of the MCP endpoint."),
     setting!(channels.port, ["CHANNELS_PORT"], "7701", "The port that all channels share."),
@@ -75,16 +89,14 @@ pub static SETTINGS: &[Setting] = &[
         ["ENCRYPTION_KEY", "ENC_KEY_SECRET"],
         "",
         "What the master key is derived from; the embedded store alone can make its own."
-    )
-    .live(),
-    setting!(encryption.key_salt, ["ENCRYPTION_KEY_SALT", "ENV_KEY_SALT"], "", "The salt of that derivation.").live(),
+    ),
+    setting!(encryption.key_salt, ["ENCRYPTION_KEY_SALT", "ENV_KEY_SALT"], "", "The salt of that derivation."),
     setting!(
         encryption.master_key,
         ["ENCRYPTION_MASTER_KEY"],
         "",
         "In place of both: the key that an embedded store made, which is in its file master.key."
-    )
-    .live(),
+    ),
     setting!(
         encryption.previous_key,
         ["ENCRYPTION_PREVIOUS_KEY"],
@@ -114,7 +126,7 @@ pub static SETTINGS: &[Setting] = &[
         "When other sites make the cookie be sent."
     ),
     setting!(oauth2.client_id, ["OAUTH2_CLIENT_ID"], "", "The id that the OpenID provider knows flow8 by."),
-    setting!(oauth2.client_secret, ["OAUTH2_CLIENT_SECRET"], "", "The secret that goes with it.").live(),
+    setting!(oauth2.client_secret, ["OAUTH2_CLIENT_SECRET"], "", "The secret that goes with it."),
     setting!(oauth2.issuer, ["OAUTH2_ISSUER"], "", "The OpenID provider that people may sign in through."),
     setting!(oauth2.scopes, ["OAUTH2_SCOPES"], "openid,email,profile", "What that provider is asked for."),
     setting!(
@@ -138,7 +150,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!(storage.s3.region, ["S3_REGION"], "", "The region of the bucket."),
     setting!(storage.s3.prefix, ["S3_PREFIX"], "", "What the names of all objects begin with."),
     setting!(storage.s3.access_key_id, ["S3_ACCESS_KEY_ID"], "", "The access key; else the identity of the workload."),
-    setting!(storage.s3.secret_access_key, ["S3_SECRET_ACCESS_KEY"], "", "The secret of the access key.").live(),
+    setting!(storage.s3.secret_access_key, ["S3_SECRET_ACCESS_KEY"], "", "The secret of the access key."),
     setting!(storage.s3.force_path_style, ["S3_FORCE_PATH_STYLE"], "false", "Whether the bucket stands in the path."),
     setting!(storage.gcs.bucket, ["GCS_BUCKET"], "", "The bucket of objects in Google Cloud Storage."),
     setting!(storage.gcs.prefix, ["GCS_PREFIX"], "", "What the names of all objects begin with."),
@@ -234,8 +246,7 @@ pub static SETTINGS: &[Setting] = &[
     setting!(egress.https_proxy, ["HTTPS_PROXY", "https_proxy"], "", "The proxy of outgoing calls by https.").live(),
     setting!(egress.no_proxy, ["NO_PROXY", "no_proxy"], "", "Peers that are called without a proxy.").live(),
     setting!(egress.ca_file, ["EGRESS_CA_FILE"], "", "More authorities to trust in outgoing calls, as PEM.").live(),
-    setting!(integrations.dir, ["INTEGRATIONS_DIR"], "/app/config/integrations", "The folder of declared components.")
-        .live(),
+    setting!(integrations.dir, ["INTEGRATIONS_DIR"], "/app/config/integrations", "The folder of declared components."),
     setting!(bootstrap.admin_email, ["FLOW8_BOOTSTRAP_ADMIN_EMAIL"], "", "The first administrator."),
     setting!(
         bootstrap.admin_password,

@@ -216,6 +216,27 @@ fn a_credential_file_is_read_where_its_variable_is_not_set() {
 }
 
 #[test]
+fn a_credential_file_that_everybody_may_read_is_told_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("OAUTH2_CLIENT_SECRET");
+    fs::write(&file, "secret").expect("written");
+    fs::write(folder.path().join("S3_BUCKET"), "bucket").expect("written");
+    let credentials = ("CREDENTIALS_DIRECTORY", folder.path().to_str().expect("text"));
+    let yaml = "oauth2: {client_id: a, issuer: https://i}\nserver: {public_url: https://p}\n";
+    let warnings = |mode: u32| {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
+        loaded(yaml, &[credentials], &[]).expect("sound").warnings.join("\n")
+    };
+    for mode in [0o400, 0o440, 0o600] {
+        assert_eq!(warnings(mode), "", "{mode:o}");
+    }
+    let told = warnings(0o644);
+    assert!(told.contains("OAUTH2_CLIENT_SECRET") && told.contains("chmod o="), "{told}");
+    assert_eq!(told.lines().count(), 1, "a bucket is no secret: {told}");
+}
+
+#[test]
 fn a_file_that_was_asked_for_must_be_there_and_a_default_one_need_not() {
     let environment = Environment::default();
     let missing = Path::new("/nonexistent/config.yml").to_owned();

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use vault::Token;
 
@@ -35,6 +37,16 @@ pub struct Address {
     pub url: String,
     /// What to sign in with.
     pub token: String,
+    /// The one certificate that it shows, as DER in Base64; none where it speaks plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+}
+
+impl Address {
+    /// The certificate as DER; empty, which none is, where it was altered.
+    pub fn der(&self) -> Option<Vec<u8>> {
+        self.certificate.as_ref().map(|text| STANDARD.decode(text).unwrap_or_default())
+    }
 }
 
 impl Guide {
@@ -47,12 +59,13 @@ impl Guide {
         self.token.reveal()
     }
 
-    /// Says where the server is.
+    /// Says where the server is, and which certificate it shows.
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn tell(&self, url: &str) -> Result<(), GuideError> {
-        let address = Address { url: url.to_owned(), token: self.token().to_owned() };
+    pub fn tell(&self, url: &str, certificate: Option<Vec<u8>>) -> Result<(), GuideError> {
+        let certificate = certificate.map(|der| STANDARD.encode(der));
+        let address = Address { url: url.to_owned(), token: self.token().to_owned(), certificate };
         let text = serde_json::to_vec(&address).unwrap_or_default();
         write_secret(&self.file, &text).map_err(|source| GuideError { file: self.file.clone(), source })?;
         self.is_told.store(true, std::sync::atomic::Ordering::Release);

@@ -9,6 +9,7 @@ mod objects;
 mod oidc;
 mod retention;
 mod sealing;
+pub mod tls;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use ::objects::BucketError;
 use audit::Log;
 use engine::Engine;
 use engine::world::{Ids, World as _};
-use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway};
+use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway, Rates};
 use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions};
@@ -31,10 +32,11 @@ use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinSet;
 use vault::{KeyRing, MasterKey, TokenHash};
 
-pub use guide::{Guide, GuideError};
+pub use guide::{Address, Guide, GuideError};
 pub use keys::{KeyFileError, replace_in as replace_key_in};
+pub(crate) use objects::service;
 
-use crate::config::{Config, SameSite};
+use crate::config::{Config, SameSite, WebUrl};
 use crate::failpoint::Faults;
 use world::SystemWorld;
 
@@ -60,8 +62,9 @@ pub struct Installation {
     pub bootstrap: Bootstrap,
     /// How the command line on this machine finds a server; none without a data folder.
     pub guide: Guide,
+    /// What calls others.
+    http: Arc<HttpClient>,
     audit: Log,
-    cleanup_interval: Duration,
     /// Removed with the installation, where nothing is kept.
     _scratch: Option<tempfile::TempDir>,
 }
@@ -105,6 +108,9 @@ pub enum OpenError {
     /// Outgoing calls cannot be set up.
     #[error("egress: {0}")]
     Egress(String),
+    /// The certificate that flow8 is to show cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The bucket of objects cannot be used.
     #[error("{section}: {error}; {way_out}")]
     Bucket {
@@ -155,12 +161,14 @@ impl Installation {
         let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
         let world = Arc::new(SystemWorld::with_skew(faults.skew));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
+        let http =
+            Arc::new(HttpClient::new(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))?);
         let engine = Engine::new(engine::Parts {
             store,
             modules: Registry::new(modules::all()),
             world,
             seal: ring.clone(),
-            http: Arc::new(http_client(config)?),
+            http: http.clone(),
             files: objects.files,
             objects: objects.values,
             settings: engine::Settings {
@@ -181,15 +189,7 @@ impl Installation {
             retention: retention::policies(config),
             oidc: oidc::settings(config)?,
         }));
-        Ok(Self {
-            engine,
-            gateway,
-            bootstrap,
-            guide,
-            audit,
-            cleanup_interval: config.retention.cleanup_interval.duration(),
-            _scratch: scratch,
-        })
+        Ok(Self { engine, gateway, bootstrap, guide, http, audit, _scratch: scratch })
     }
 
     /// Begins to run plays.
@@ -200,11 +200,15 @@ impl Installation {
         self.engine.start().await.map(drop)
     }
 
-    /// Seals the audit log and clears away what is not kept, for as long as what is returned is held.
-    pub fn tend(&self) -> JoinSet<()> {
+    /// Seals the audit log and clears away what is not kept, as that configuration says, for as long as what is
+    /// returned is held.
+    pub(crate) fn tend(&self, config: &Config) -> JoinSet<()> {
+        let (engine, app) = (&self.engine, self.gateway.app());
+        app.set_retention(retention::policies(config));
         let mut chores = JoinSet::new();
-        chores.spawn(retention::keep_clean(self.engine.clone(), self.gateway.app().clone(), self.cleanup_interval));
-        chores.spawn(sealing::keep_sealed(self.audit.clone(), self.engine.clone()));
+        let interval = config.retention.cleanup_interval.duration();
+        chores.spawn(retention::keep_clean(engine.clone(), app.clone(), interval));
+        chores.spawn(sealing::keep_sealed(self.audit.clone(), engine.clone()));
         chores
     }
 
@@ -215,6 +219,19 @@ impl Installation {
             tracing::warn!(%error, "the end of the audit log is not sealed; the next start will");
         }
         left
+    }
+
+    /// Other limits of requests from now on.
+    pub(crate) fn set_rates(&self, config: &Config) {
+        self.gateway.app().set_rates(rates(config));
+    }
+
+    /// Other rules for outgoing calls from now on.
+    ///
+    /// # Errors
+    /// Where they cannot be used; then those before hold.
+    pub(crate) fn set_egress(&self, config: &Config) -> Result<(), OpenError> {
+        self.http.reconfigure(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))
     }
 
     /// The command line on this machine, as a caller of the API.
@@ -274,17 +291,23 @@ async fn prepare(
     Ok(Bootstrap::prepare(store, ring, first, world.now(), || ids.next(&**world)).await?)
 }
 
-fn http_client(config: &Config) -> Result<HttpClient, OpenError> {
+fn http_options(config: &Config) -> Result<HttpOptions, OpenError> {
     let egress = &config.egress;
     let policy = egress.policy().map_err(|error| OpenError::Egress(error.to_string()))?;
-    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? };
-    HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))
+    Ok(HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? })
 }
 
 /// Authorities to trust beyond those of the web, as PEM.
 fn egress_ca(config: &Config) -> Result<Option<Vec<u8>>, OpenError> {
     let file = config.egress.ca_file.as_ref();
     file.map(|file| std::fs::read(file).map_err(|source| folder_error(file, source))).transpose()
+}
+
+/// How many requests are taken from one and the same.
+fn rates(config: &Config) -> Rates {
+    let limit = |number: u64| u32::try_from(number).ok().filter(|number| *number > 0);
+    let limits = &config.limits;
+    Rates { per_address: limit(limits.requests_per_address.get()), per_key: limit(limits.requests_per_key.get()) }
 }
 
 fn gateway_settings(config: &Config) -> gateway::Settings {
@@ -303,6 +326,9 @@ fn gateway_settings(config: &Config) -> gateway::Settings {
             SameSite::None => "None",
         },
         allowed_origins,
+        trusted_proxies: server.trusted_proxies.clone(),
+        is_tls: server.tls.cert.is_some() || server.public_url.as_ref().is_some_and(WebUrl::is_https),
+        rates: rates(config),
         serves_metrics: config.metrics.port.is_none(),
     }
 }

@@ -30,10 +30,7 @@ pub(super) async fn open(
         return in_folder(&folder.join("objects"));
     }
     if let Some((options, section)) = bucket_options(config) {
-        let ca = egress_ca(config)?;
-        let http = service_client(&config.egress.proxy(), ca.as_deref());
-        let http = http.map_err(|error| OpenError::Egress(error.to_string()))?;
-        let bucket = Bucket::open(&options, http).await;
+        let bucket = Bucket::open(&options, service(config)?).await;
         let bucket = bucket.map_err(|error| OpenError::Bucket { section, way_out: way_out(section, &error), error })?;
         return Ok(Objects { files: Arc::new(bucket.files(FILES)), values: Arc::new(bucket.files(VALUES)) });
     }
@@ -43,6 +40,15 @@ pub(super) async fn open(
         }
         _ => in_folder(&config.objects_dir()),
     }
+}
+
+/// A client for services of flow8's own.
+///
+/// # Errors
+/// Where a proxy or the bundle of authorities is not one.
+pub(crate) fn service(config: &Config) -> Result<reqwest::Client, OpenError> {
+    let ca = egress_ca(config)?;
+    service_client(&config.egress.proxy(), ca.as_deref()).map_err(|error| OpenError::Egress(error.to_string()))
 }
 
 /// Objects in a folder.

@@ -112,16 +112,16 @@ fn a_flow_runs_on_the_folder_on_its_server_and_on_a_server_that_is_named() {
     let user = r#"{"email": "eve@example.com", "roles": ["operator"], "password": "a long enough one"}"#;
     client.granted("POST", "/users", user);
     let key = crate::people::api_key(&client, "eve@example.com", "a long enough one");
-    let elsewhere = Flow8::new();
-    assert_eq!(twice(&elsewhere, &["--server", &client.url, "--token", &key]), play);
+    let elsewhere = Flow8::new().file("key", &format!("{key}\n")).file("wrong", "f8_wrong");
+    assert_eq!(twice(&elsewhere, &["--server", &client.url, "--token-file", "key"]), play);
     let elsewhere = elsewhere.variable("FLOW8_URL", &client.url).variable("FLOW8_TOKEN", &key);
     assert_eq!(twice(&elsewhere, &[]), play);
     let ended = elsewhere.run(&["import", "double.yaml"]).code(2);
     assert!(ended.err.contains("double.yaml"), "{}", ended.err);
 
     // The wrong key, the wrong flow, other arguments under the same key.
-    let ended = elsewhere.run(&["run", "double", "--server", &client.url, "--token", "f8_wrong"]).code(2);
-    assert!(ended.err.contains("--token"), "{}", ended.err);
+    let ended = elsewhere.run(&["run", "double", "--server", &client.url, "--token-file", "wrong"]).code(2);
+    assert!(ended.err.contains("--token-file"), "{}", ended.err);
     let ended = elsewhere.run(&["run", "treble"]).code(1);
     assert!(ended.err.contains("treble"), "{}", ended.err);
     let ended = elsewhere.run(&["run", "double", "--args", "n=4", "--idempotency-key", "k"]).code(1);

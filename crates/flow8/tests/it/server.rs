@@ -67,8 +67,8 @@ impl Start {
 
     /// On a data folder, by a command that runs the binary under test with the arguments it gets.
     pub(crate) fn as_command(mut command: Command, folder: &Path) -> Self {
-        command.env_clear().arg("serve").arg("--data-dir").arg(folder);
-        command.args(["--port", "0", "--log-level", "warn", "--set", "egress.allow=127.0.0.0/8"]);
+        command.env_clear().env("LOG_LEVEL", "warn").arg("serve").arg("--data-dir").arg(folder);
+        command.args(["--port", "0", "--set", "egress.allow=127.0.0.0/8"]);
         Self { command, folder: folder.to_owned() }
     }
 

@@ -19,6 +19,7 @@ use crate::access::Permission;
 use crate::app::App;
 use crate::dispatch::{mark, refuse, refuse_foreign_pages, request_info};
 use crate::error::ApiError;
+use crate::guard;
 use crate::people::{Shown, caller_who_shows, shown_by};
 use follow::{Client, follow};
 
@@ -56,15 +57,17 @@ async fn open(app: &App, query: &str, request: Request<Body>) -> Result<Response
         serde_urlencoded::from_str(query).map_err(|error| ApiError::invalid(format!("the query: {error}")))?;
     let shown = query.token.map(Shown::Token).or_else(|| shown_by(request.headers()));
     let nobody = || ApiError::unauthorized("sign in first, or give an API key as ?token=");
-    let shown = shown.ok_or_else(nobody)?;
-    let caller = caller_who_shows(app, &shown).await?.ok_or_else(nobody)?;
+    let Some(shown) = shown else {
+        guard::stranger(app, request.extensions())?;
+        return Err(nobody());
+    };
+    let found = caller_who_shows(app, &shown).await;
+    let caller = guard::admit(app, request.extensions(), found)?.ok_or_else(nobody)?;
     if !caller.may(Permission::PlaysView) {
         return Err(ApiError::forbidden("this needs the permission plays:view"));
     }
-    if caller.session.is_some() {
-        // Browsers open sockets across origins, cookies and all.
-        refuse_foreign_pages(app, &Method::POST, request.headers())?;
-    }
+    // Browsers open sockets across origins, cookies and all. A program tells of no page.
+    refuse_foreign_pages(app, &Method::POST, request.headers())?;
     let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract().await;
     let upgrade = upgrade.map_err(|error| ApiError::invalid(error.body_text()))?;
     let (app, company) = (app.clone(), caller.company);

@@ -153,6 +153,10 @@ async fn whoever_may_not_listen_is_refused() {
     assert_eq!(open(&stage, "", &foreign).await.err(), Some(403));
     let own = [("cookie", cookie.as_str()), ("origin", "https://flow8.test")];
     open(&stage, "", &own).await.expect("opens");
+    // A page that knows a key is a page of another origin all the same; a program tells of none.
+    let query = format!("?token={}", stage.token());
+    assert_eq!(open(&stage, &query, &[("origin", "https://evil.test")]).await.err(), Some(403));
+    open(&stage, &query, &[]).await.expect("opens");
     let narrow = stage.key(&["flows:view"]).await;
     assert_eq!(open(&stage, &format!("?token={narrow}"), &[]).await.err(), Some(403));
     stage.ask("GET /api/ws").refused(400, "VALIDATION_ERROR").await;

@@ -76,6 +76,7 @@ impl Seed {
 pub(crate) struct Stage {
     pub(crate) at: SocketAddr,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) gateway: Gateway,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) world: Arc<TestWorld>,
     pub(crate) company: CompanyId,
@@ -134,8 +135,9 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let at = listener.local_addr().expect("an address");
         let (stop, stopped) = Stop::switch();
-        let served = tokio::spawn(serve(listener, Gateway::new(app), stopped, Duration::from_secs(5)));
-        Self { at, engine, ring, world, company: made.company, stop, served, token }
+        let gateway = Gateway::new(app);
+        let served = tokio::spawn(serve(listener, gateway.clone(), stopped, Duration::from_secs(5)));
+        Self { at, engine, gateway, ring, world, company: made.company, stop, served, token }
     }
 
     /// A store where somebody was before: the first administrator.

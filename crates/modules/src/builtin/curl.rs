@@ -5,6 +5,8 @@
 //! the flow sets that header itself. Where the peer may have acted on a call that writes, the
 //! outcome is unknown and the flowlet's `inDoubt` decides.
 //!
+//! The place of the attempt in a trace is sent as `traceparent`, unless the flow sets that, too.
+//!
 //! With `expectStatus`, any other status is a mishap, so that `retry`, `onError` and `compensate`
 //! see it. A call that writes and is answered with 2xx or 5xx all the same may have taken effect;
 //! with 501, 503 or anything else it has not.
@@ -124,6 +126,9 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     headers.authorize(args.basic_auth.as_ref(), args.bearer_token.as_ref())?;
     if method != "GET" && method != "HEAD" && !headers.has("idempotency-key") {
         headers.add("idempotency-key", &ctx.idempotency_key)?;
+    }
+    if let Some(trace) = ctx.traceparent.as_deref().filter(|_| !headers.has("traceparent")) {
+        headers.add("traceparent", trace)?;
     }
     let body = body(args.body, args.body_form.as_ref(), &mut headers)?;
     let request = HttpRequest {

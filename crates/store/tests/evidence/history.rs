@@ -201,6 +201,7 @@ fn unborn(key: PlayKey) -> PlayHeader {
         error: None,
         failed_ref: None,
         compensation: None,
+        trace: None,
     }
 }
 
