@@ -5,6 +5,7 @@
 //! same records; there is no second code path.
 
 pub mod companies;
+pub mod components;
 pub mod decide;
 pub mod driver;
 pub mod failpoint;

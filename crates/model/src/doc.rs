@@ -19,6 +19,8 @@ pub enum DocKind {
     ApiKey,
     /// A tenant.
     Company,
+    /// A back end that modules work on.
+    Component,
     /// The data key of a company, wrapped by a master key.
     DataKey,
     /// What plays run, by its digest.
@@ -35,6 +37,8 @@ pub enum DocKind {
     Idempotency,
     /// A key/value.
     Kv,
+    /// A stored outside credential.
+    Link,
     /// A secret that expressions may read.
     Secret,
     /// Somebody's sign-in.
@@ -45,10 +49,11 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Answer,
         Self::ApiKey,
         Self::Company,
+        Self::Component,
         Self::DataKey,
         Self::Definition,
         Self::Event,
@@ -57,6 +62,7 @@ impl DocKind {
         Self::Group,
         Self::Idempotency,
         Self::Kv,
+        Self::Link,
         Self::Secret,
         Self::Session,
         Self::User,
@@ -68,6 +74,7 @@ impl DocKind {
             Self::Answer => "answer",
             Self::ApiKey => "apiKey",
             Self::Company => "company",
+            Self::Component => "component",
             Self::DataKey => "dataKey",
             Self::Definition => "definition",
             Self::Event => "event",
@@ -76,6 +83,7 @@ impl DocKind {
             Self::Group => "group",
             Self::Idempotency => "idempotency",
             Self::Kv => "kv",
+            Self::Link => "link",
             Self::Secret => "secret",
             Self::Session => "session",
             Self::User => "user",

@@ -4,7 +4,9 @@
 //! example, and what it does ([`Module`]). It is handed a context and touches nothing else: it
 //! keeps no state between runs, names no other module, and reads no clock.
 
+pub mod component;
 pub mod contract;
+pub mod db;
 mod effect;
 pub mod http;
 mod module;

@@ -1,6 +1,6 @@
 //! Attempts: modules that reach outside, and scripts on threads of their own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::Engine;
 use super::play::{Landed, Running, panic_failure, panicked};
 use crate::decide::{AttemptEnd, Effect, FactScope, Ran};
 use crate::failpoint::FailPoint;
+use crate::plan::Plan;
 
 impl Running {
     /// Begins what had to come after the commit.
@@ -51,7 +52,7 @@ impl Running {
         let play = self.key();
         let permit = self.permits.pop();
         let owner = self.header.owner;
-        let ctx = Arc::new(EffectCtx {
+        let ctx = EffectCtx {
             company: play.company,
             flow: self.header.flow.id,
             play: play.play,
@@ -60,8 +61,10 @@ impl Running {
             timeout,
             http: engine.parts.http.clone(),
             storage: engine.parts.files.clone(),
+            backends: engine.parts.backends.clone(),
+            components: BTreeMap::new(),
             log: EffectLog::default(),
-        });
+        };
         let (abort, registration) = AbortHandle::new_pair();
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
@@ -70,6 +73,13 @@ impl Running {
             let _permit = match permit {
                 Some(permit) => Some(permit),
                 None => engine.permits.wait(play.company).await,
+            };
+            let ctx = match engine.equip(ctx, &plan, &step).await {
+                Ok(ctx) => Arc::new(ctx),
+                Err(failure) => {
+                    let end = AttemptEnd::Failed(failure);
+                    return Landed::Ran(step, Ran { args: None, since, log: Vec::new(), end });
+                }
             };
             let end = match engine.value_of(play, &args).await {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),
@@ -156,6 +166,13 @@ impl Running {
 }
 
 impl Engine {
+    /// Gives an attempt what its flowlet names of components.
+    async fn equip(&self, ctx: EffectCtx, plan: &Plan, step: &StepId) -> Result<EffectCtx, Failure> {
+        let (module, layer) = (&plan.work(step).module, &plan.layer(step).def);
+        let components = self.components_for(ctx.company, module, layer).await?;
+        Ok(EffectCtx { components, ..ctx })
+    }
+
     /// Waits for an attempt, as long as it may take.
     async fn watch(
         &self,

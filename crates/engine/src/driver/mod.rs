@@ -43,6 +43,7 @@ use model::seal::Seal;
 use model::time::Timestamp;
 use model::value::Value;
 use sdk::Registry;
+use sdk::component::Backends;
 use sdk::http::Http;
 use sdk::storage::Storage;
 use store::{CommitError, Conflict, Store, StoreError};
@@ -63,6 +64,7 @@ use self::permits::Permits;
 use self::play::Note;
 use self::plays::Plays;
 use self::scheduler::Alarm;
+use crate::components::Declared;
 use crate::decide::{Command, Refusal};
 use crate::failpoint::FailPoint;
 use crate::flows::Flows;
@@ -106,6 +108,10 @@ pub struct Parts {
     pub files: Arc<dyn Storage>,
     /// Where values too large for the store are kept.
     pub objects: Arc<dyn Storage>,
+    /// What stands behind components.
+    pub backends: Backends,
+    /// The components of the configuration.
+    pub declared: Arc<Declared>,
     /// How much is taken on at once.
     pub settings: Settings,
     /// What is called at failure points; none but in tests.
@@ -249,6 +255,11 @@ impl Engine {
     /// What seals secrets.
     pub fn seal(&self) -> &dyn Seal {
         &*self.parts.seal
+    }
+
+    /// What stands behind components.
+    pub fn backends(&self) -> &Backends {
+        &self.parts.backends
     }
 
     /// The files of companies.

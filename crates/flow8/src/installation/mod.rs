@@ -161,6 +161,8 @@ impl Installation {
             http: Arc::new(http_client(config)?),
             files: objects.files,
             objects: objects.values,
+            backends: Default::default(),
+            declared: Default::default(),
             settings: engine::Settings {
                 max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
                 env: config.expressions.variables.clone(),

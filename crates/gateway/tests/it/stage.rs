@@ -95,6 +95,8 @@ impl Stage {
             http: Arc::new(NoHttp),
             files: files.clone(),
             objects: files,
+            backends: Default::default(),
+            declared: Default::default(),
             settings: EngineSettings::default(),
             probe: None,
         });

@@ -14,6 +14,12 @@ mod csv_build;
 mod csv_parse;
 mod curl;
 mod date;
+mod db_delete;
+mod db_insert;
+mod db_query;
+mod db_raw;
+mod db_update;
+mod db_upsert;
 mod delay;
 mod end;
 mod enumeration;
@@ -73,6 +79,12 @@ pub fn all() -> Vec<Module> {
         csv_parse::module(),
         curl::module(),
         date::module(),
+        db_delete::module(),
+        db_insert::module(),
+        db_query::module(),
+        db_raw::module(),
+        db_update::module(),
+        db_upsert::module(),
         delay::module(),
         end::module(),
         enumeration::module(),

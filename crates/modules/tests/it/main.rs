@@ -1,5 +1,7 @@
 //! The providers as the application uses them: real sockets, real files, nothing outside.
 
+mod databases;
+mod effects;
 mod files;
 mod outcome;
 mod peers;

@@ -1,0 +1,7 @@
+//! Servers of others that tests talk to: real ones, on this machine. Each ends when it is dropped, and
+//! leaves nothing behind. For tests alone.
+
+mod postgres;
+mod program;
+
+pub use postgres::Postgres;
