@@ -22,6 +22,7 @@ use store::{DocQuery, StoreError};
 
 use crate::Engine;
 use crate::driver::ReadError;
+use crate::links::StoredLink;
 use crate::pack::PackError;
 use crate::plan::{Place, Problem};
 
@@ -140,6 +141,8 @@ impl Declared {
 #[derive(Debug, Default)]
 pub struct Known {
     components: BTreeSet<(Kind, String)>,
+    /// Links, by id and by name.
+    links: BTreeSet<String>,
 }
 
 impl Known {
@@ -161,6 +164,14 @@ impl Known {
             let modules: Vec<&Module> =
                 [Some(&layer.app_id), undo].into_iter().flatten().filter_map(|id| Some(&**modules.get(id)?)).collect();
             self.check_components(layer, &modules, &place, &mut problems);
+            if let Some(link) = &layer.link_id {
+                let place = place.at("linkId");
+                if !modules.iter().any(|module| module.takes_link) {
+                    problems.push(place.problem(format!("{} calls out with no stored credential", layer.app_id)));
+                } else if !self.links.contains(link) {
+                    problems.push(place.problem(format!("there is no link {link:?}")));
+                }
+            }
         }
         problems
     }
@@ -240,6 +251,10 @@ impl Engine {
         for doc in self.store().docs(&DocQuery::all(company, DocKind::Component, COMPONENTS)).await? {
             let stored = StoredComponent::read(&doc)?;
             known.add(stored.kind, stored.id.to_string(), &stored.name);
+        }
+        for doc in self.store().docs(&DocQuery::all(company, DocKind::Link, COMPONENTS)).await? {
+            let stored = StoredLink::read(&doc)?;
+            known.links.extend([stored.id.to_string(), stored.name]);
         }
         for component in self.declared().of(company) {
             known.add(component.kind, component.id.as_str(), &component.name);

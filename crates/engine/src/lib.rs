@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod flows;
 pub mod history;
 pub mod kv;
+pub mod links;
 pub mod pack;
 pub mod plan;
 pub mod state;

@@ -8,11 +8,16 @@ use model::failure::Failure;
 use model::{Map, Value};
 use schemars::JsonSchema;
 use sdk::http::HttpError;
+use sdk::link::Credential;
 use sdk::{EffectCtx, Mishap};
 use serde::Deserialize;
+use url::Url;
 
 use crate::arguments::{Object, Seconds, Text, refused};
 use crate::encoding::BASE64;
+
+/// A stored credential may not be sent there.
+const LINK_HOST: &str = "LINK_HOST";
 
 /// A name and a password.
 #[derive(Deserialize, JsonSchema)]
@@ -89,6 +94,29 @@ impl Headers {
             return Err(refused("headers: has authorization, and so has basicAuth or bearerToken"));
         }
         self.add("authorization", &value)
+    }
+
+    /// Adds the stored credential that the flowlet names, where it may be sent to that URL.
+    ///
+    /// # Errors
+    /// Where it may not, or there are others.
+    pub(crate) fn lend(&mut self, credential: Option<&Credential>, url: &str) -> Result<(), Failure> {
+        let Some(credential) = credential else { return Ok(()) };
+        if self.has("authorization") {
+            return Err(refused("linkId: the call has the header authorization already"));
+        }
+        // The URL itself is never told: it may hold secrets.
+        let url = Url::parse(url.trim()).map_err(|_| refused("url: is no URL such as https://example.com/path"))?;
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        if !credential.is_for(host, port, url.scheme() == "https") {
+            let message = format!(
+                "the link may not be sent to {host}:{port} by {}; it is sent by https to: {}",
+                url.scheme(),
+                credential.hosts.join(", ")
+            );
+            return Err(Failure::new(LINK_HOST, message));
+        }
+        self.add("authorization", &credential.authorization)
     }
 
     /// The names and values.

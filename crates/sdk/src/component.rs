@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::db::Database;
+use crate::link::{NoTokens, Tokens};
 
 /// What a component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -121,11 +122,13 @@ pub trait Backend: Send + Sync {
 pub struct Backends {
     /// Databases.
     pub db: Arc<dyn Database>,
+    /// Tokens for stored credentials.
+    pub tokens: Arc<dyn Tokens>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { db: Arc::new(Nothing) }
+        Self { db: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
     }
 }
 

@@ -12,6 +12,7 @@ use model::value::Value;
 
 use crate::component::{Backends, COMPONENT_NOT_FOUND, Component, Kind};
 use crate::http::Http;
+use crate::link::Credential;
 use crate::pure::push_line;
 use crate::storage::Storage;
 
@@ -52,6 +53,8 @@ pub struct EffectCtx {
     pub backends: Backends,
     /// The components that the flowlet works on.
     pub components: BTreeMap<Kind, Component>,
+    /// The stored credential that the flowlet calls out with, where it names one.
+    pub credential: Option<Credential>,
     /// Lines for the play's log.
     pub log: EffectLog,
 }

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod db;
 mod effect;
 pub mod http;
+pub mod link;
 mod module;
 mod outcome;
 mod pure;

@@ -13,7 +13,7 @@ use model::payload::Payload;
 use model::record::{MessageBody, StepId};
 use model::time::Timestamp;
 use model::value::Value;
-use sdk::{EffectCtx, EffectLog, Mishap, PureCtx, PureRun, Run, Stopped};
+use sdk::{EffectCtx, EffectLog, Mishap, Outcome, PureCtx, PureRun, Run, Stopped};
 use store::DocQuery;
 
 use super::Engine;
@@ -63,6 +63,7 @@ impl Running {
             storage: engine.parts.files.clone(),
             backends: engine.parts.backends.clone(),
             components: BTreeMap::new(),
+            credential: None,
             log: EffectLog::default(),
         };
         let (abort, registration) = AbortHandle::new_pair();
@@ -92,6 +93,10 @@ impl Running {
                         return Landed::Lost;
                     }
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    let end = match &ctx.credential {
+                        Some(credential) => shown(end, &credential.secrets),
+                        None => end,
+                    };
                     engine.at(FailPoint::AfterEffect);
                     end
                 }
@@ -165,12 +170,48 @@ impl Running {
     }
 }
 
+/// The end of an attempt, in which a peer may have said again what the call carried: that is masked.
+fn shown(end: AttemptEnd, secrets: &[String]) -> AttemptEnd {
+    let masked = |failure: Failure| Failure {
+        message: masked_text(&failure.message, secrets).unwrap_or(failure.message),
+        details: failure.details.map(|details| masked_value(details, secrets)),
+        code: failure.code,
+    };
+    match end {
+        AttemptEnd::Ok(Outcome::Done(out)) => AttemptEnd::Ok(Outcome::Done(masked_value(out, secrets))),
+        AttemptEnd::Ok(other) => AttemptEnd::Ok(other),
+        AttemptEnd::Failed(failure) => AttemptEnd::Failed(masked(failure)),
+        AttemptEnd::Unknown(failure) => AttemptEnd::Unknown(masked(failure)),
+    }
+}
+
+fn masked_text(text: &str, secrets: &[String]) -> Option<String> {
+    let found = |text: &str| secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str()));
+    found(text).then(|| secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, "***")))
+}
+
+fn masked_value(value: Value, secrets: &[String]) -> Value {
+    match value {
+        Value::Text(text) => masked_text(&text, secrets).map_or(Value::Text(text), Value::from),
+        Value::List(items) => Value::list(items.iter().map(|item| masked_value(item.clone(), secrets))),
+        Value::Map(fields) => Value::map(fields.iter().map(|(name, item)| {
+            let name = masked_text(name, secrets).map_or_else(|| name.clone(), Into::into);
+            (name, masked_value(item.clone(), secrets))
+        })),
+        other => other,
+    }
+}
+
 impl Engine {
     /// Gives an attempt what its flowlet names of components.
     async fn equip(&self, ctx: EffectCtx, plan: &Plan, step: &StepId) -> Result<EffectCtx, Failure> {
         let (module, layer) = (&plan.work(step).module, &plan.layer(step).def);
         let components = self.components_for(ctx.company, module, layer).await?;
-        Ok(EffectCtx { components, ..ctx })
+        let credential = match &layer.link_id {
+            Some(link) if module.takes_link => Some(self.credential(ctx.company, link).await?),
+            _ => None,
+        };
+        Ok(EffectCtx { components, credential, ..ctx })
     }
 
     /// Waits for an attempt, as long as it may take.

@@ -14,6 +14,7 @@ mod commit;
 mod facts;
 mod identity;
 mod kv;
+mod links;
 mod load;
 mod locks;
 mod orphans;
@@ -129,6 +130,7 @@ pub struct Engine {
     blocking: Arc<Semaphore>,
     loads: Semaphore,
     kv_locks: Locks<DocKey>,
+    link_locks: Locks<DocKey>,
     alarm: Alarm,
     feed: watch::Sender<u64>,
     draining: watch::Sender<bool>,
@@ -181,6 +183,7 @@ impl Engine {
             blocking: Arc::new(Semaphore::new(max_blocking)),
             loads: Semaphore::new(load::LOADS),
             kv_locks: Locks::default(),
+            link_locks: Locks::default(),
             alarm: Alarm::default(),
             feed: watch::Sender::new(0),
             draining: watch::Sender::new(false),

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use modules::provider::{BadRule, EgressPolicy, ProxyOptions};
 use vault::{KeyError, MasterKey};
 
+use super::integrations::Declaration;
 use super::kind::{
     Algorithm, EgressRule, EmailAddress, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin, Port,
     PortRange, Profile, ProxyUrl, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
@@ -216,6 +217,8 @@ pub struct Egress {
 #[derive(Debug, Clone, Default)]
 pub struct Integrations {
     pub dir: PathBuf,
+    /// What the files in `dir` declare. No setting: it follows from `dir`.
+    pub declared: Vec<Declaration>,
 }
 
 /// The administrator that the first start makes.

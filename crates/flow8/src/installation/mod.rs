@@ -2,6 +2,7 @@
 //!
 //! It opens no port and starts no play by itself; whoever opens it does ([`crate::cli`]).
 
+mod components;
 mod guide;
 mod keys;
 pub mod moving;
@@ -22,6 +23,7 @@ use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions};
 use sdk::Registry;
+use sdk::http::Http;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
 use store::{DocQuery, Store};
@@ -103,6 +105,16 @@ pub enum OpenError {
     /// Outgoing calls cannot be set up.
     #[error("egress: {0}")]
     Egress(String),
+    /// A declared component is not such as what stands behind it takes.
+    #[error("{}: the component {name:?}: {why}", file.display())]
+    Component {
+        /// The file that declares it.
+        file: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The bucket of objects cannot be used.
     #[error("{section}: {error}; {way_out}")]
     Bucket {
@@ -153,16 +165,21 @@ impl Installation {
         let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
         let world = Arc::new(SystemWorld::with_skew(faults.skew));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
+        let options = http_options(config)?;
+        let http: Arc<dyn Http> =
+            Arc::new(HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))?);
+        let backends = components::backends(&options, http.clone())?;
+        let declared = components::declared(config, bootstrap.company, &backends)?;
         let engine = Engine::new(engine::Parts {
             store,
             modules: Registry::new(modules::all()),
             world,
             seal: ring.clone(),
-            http: Arc::new(http_client(config)?),
+            http,
             files: objects.files,
             objects: objects.values,
-            backends: Default::default(),
-            declared: Default::default(),
+            backends,
+            declared: Arc::new(declared),
             settings: engine::Settings {
                 max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
                 env: config.expressions.variables.clone(),
@@ -256,11 +273,10 @@ async fn prepare(
     Ok(Bootstrap::prepare(store, ring, first, world.now(), || ids.next(&**world)).await?)
 }
 
-fn http_client(config: &Config) -> Result<HttpClient, OpenError> {
+fn http_options(config: &Config) -> Result<HttpOptions, OpenError> {
     let egress = &config.egress;
     let policy = egress.policy().map_err(|error| OpenError::Egress(error.to_string()))?;
-    let options = HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? };
-    HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))
+    Ok(HttpOptions { policy, proxy: egress.proxy(), extra_ca: egress_ca(config)? })
 }
 
 /// Authorities to trust beyond those of the web, as PEM.

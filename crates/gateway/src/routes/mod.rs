@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod auth;
 mod companies;
+mod components;
 mod data_keys;
 mod events;
 mod expressions;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Route> {
         audit::routes(),
         auth::routes(),
         companies::routes(),
+        components::routes(),
         data_keys::routes(),
         events::routes(),
         expressions::routes(),

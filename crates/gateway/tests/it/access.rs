@@ -51,10 +51,14 @@ async fn things(stage: &Stage) -> BTreeMap<&'static str, String> {
     let key = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(json!({"name": "k"})).gives(201).await;
     stage.ask("PUT /api/secrets/token").json(json!({"value": "hush-hush"})).gives(204).await;
     stage.ask("POST /api/kv").json(json!({"key": "rate", "value": "hush-hush"})).gives(204).await;
+    let config = json!({"host": "127.0.0.1", "database": "books", "user": "ada"});
+    let component = json!({"name": "hush-books", "kind": "db", "config": config, "secret": {"password": "hush-hush"}});
+    let component = stage.ask("POST /api/components").json(component).gives(201).await;
     stage.ask("POST /api/files?path=a.txt").body("hush-hush").gives(201).await;
     BTreeMap::from([
         ("/api/flows/", flow),
         ("/api/plays/", play),
+        ("/api/components/", id(&component)),
         ("/api/groups/", id(&group)),
         ("/api/users/", id(&user)),
         ("/api/auth/api-keys/", id(&key)),

@@ -7,6 +7,7 @@ mod audit;
 mod client;
 mod commands;
 mod companies;
+mod components;
 mod connections;
 mod document;
 mod events;

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::components::Declared;
 use engine::world::{Ids, World as _};
 use engine::{Engine, Parts as EngineParts, Settings as EngineSettings};
 use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve};
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
 use model::ids::CompanyId;
+use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, TokenClient};
 use sdk::Registry;
+use sdk::component::{Backends, Component};
+use sdk::http::Http;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use store::memory::MemoryStore;
@@ -82,6 +86,17 @@ impl Stage {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        Self::of(settings, Arc::new(NoHttp), Vec::new()).await
+    }
+
+    /// A stage that reaches real peers on this machine, with components of the configuration.
+    pub(crate) async fn reaching(declared: Vec<Component>) -> Self {
+        let policy = EgressPolicy::new(["127.0.0.1"], []).expect("a policy");
+        let http = HttpClient::new(&HttpOptions { policy, ..HttpOptions::default() }).expect("a client");
+        Self::of(Settings::default(), Arc::new(http), declared).await
+    }
+
+    async fn of(settings: Settings, http: Arc<dyn Http>, declared: Vec<Component>) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let seed = SEED.get_or_init(Seed::make).await;
         let master = MasterKey::from_hex(&seed.master).expect("a key");
@@ -92,11 +107,11 @@ impl Stage {
             modules: Registry::new(modules::all()),
             world: world.clone(),
             seal: ring.clone(),
-            http: Arc::new(NoHttp),
+            http: http.clone(),
             files: files.clone(),
             objects: files,
-            backends: Default::default(),
-            declared: Default::default(),
+            backends: backends(http.clone()),
+            declared: Arc::new(Declared::new(declared)),
             settings: EngineSettings::default(),
             probe: None,
         });
@@ -200,6 +215,12 @@ impl Stage {
         let id = made["id"].as_str().expect("an id").to_owned();
         Other { at: self.at, id, sid: self.sign_in(OTHER, PASSWORD).await }
     }
+}
+
+/// What stands behind components.
+fn backends(http: Arc<dyn Http>) -> Backends {
+    let dialer = Arc::new(Dialer::new(&HttpOptions::default()).expect("a dialer"));
+    Backends { db: Arc::new(Postgres::new(dialer)), tokens: Arc::new(TokenClient::new(http)) }
 }
 
 /// The owner of another company.

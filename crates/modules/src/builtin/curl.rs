@@ -99,7 +99,7 @@ struct Out {
 }
 
 pub(crate) fn module() -> Module {
-    Module::effect("curl", Group::Http, "Calls an HTTP peer.", Nature::WRITE, run).by_args(nature).example_args(
+    Module::effect("curl", Group::Http, "Calls an HTTP peer.", Nature::WRITE, run).takes_link().by_args(nature).example_args(
         r#"{"method":"POST","url":"https://api.example.com/invoices","body":{"total":1.10},"bearerToken":"{{ $secret.token }}"}"#,
     )
 }
@@ -122,6 +122,7 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     let writes = nature(&Value::map([("method", &*method)])).class == Class::Write;
     let mut headers = Headers::of(args.headers.as_ref())?;
     headers.authorize(args.basic_auth.as_ref(), args.bearer_token.as_ref())?;
+    headers.lend(ctx.credential.as_ref(), &args.url)?;
     if method != "GET" && method != "HEAD" && !headers.has("idempotency-key") {
         headers.add("idempotency-key", &ctx.idempotency_key)?;
     }

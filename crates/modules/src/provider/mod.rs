@@ -16,6 +16,7 @@ mod redirect;
 mod resolver;
 mod service;
 mod tls;
+mod tokens;
 
 pub use self::dial::Dialer;
 pub use self::egress::{BadRule, EgressPolicy, Named, Refused};
@@ -24,3 +25,4 @@ pub use self::http::{HttpClient, HttpOptions, HttpSetupError};
 pub use self::postgres::Postgres;
 pub use self::proxy::ProxyOptions;
 pub use self::service::service_client;
+pub use self::tokens::TokenClient;

@@ -29,6 +29,7 @@ pub(crate) fn ctx(backends: Backends, component: &Component) -> EffectCtx {
         storage: Arc::new(LocalFiles::open(folder.path()).expect("a folder")),
         backends,
         components: BTreeMap::from([(component.kind, component.clone())]),
+        credential: None,
         log: EffectLog::default(),
     }
 }

@@ -1,0 +1,50 @@
+//! What stands behind components, and those that the configuration declares.
+
+use std::sync::Arc;
+
+use engine::components::Declared;
+use model::ids::CompanyId;
+use modules::provider::{Dialer, HttpOptions, Postgres, TokenClient};
+use sdk::component::{Backends, Component};
+use sdk::http::Http;
+
+use super::OpenError;
+use crate::config::{Config, Declaration};
+
+/// What stands behind each kind.
+pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Backends, OpenError> {
+    let dialer = Arc::new(Dialer::new(options).map_err(|error| OpenError::Egress(error.to_string()))?);
+    Ok(Backends { db: Arc::new(Postgres::new(dialer)), tokens: Arc::new(TokenClient::new(http)) })
+}
+
+/// The components of the configuration. They are the first company's: others do not share its secrets.
+///
+/// # Errors
+/// Where the settings of one are not such as what stands behind it takes.
+pub(super) fn declared(config: &Config, company: CompanyId, backends: &Backends) -> Result<Declared, OpenError> {
+    let components = config.integrations.declared.iter().map(|one| component(one, company, backends));
+    Ok(Declared::new(components.collect::<Result<_, _>>()?))
+}
+
+fn component(one: &Declaration, company: CompanyId, backends: &Backends) -> Result<Component, OpenError> {
+    let error = |why: String| OpenError::Component { file: one.file.clone(), name: one.name.clone(), why };
+    let backend = backends.of(one.kind);
+    let providers = backend.map(|backend| backend.providers()).unwrap_or_default();
+    let provider = one.provider.as_deref().or(providers.first().copied()).unwrap_or_default();
+    let Some(backend) = backend.filter(|_| providers.contains(&provider)) else {
+        return Err(error(format!("a component of kind {} has one of the providers: {}", one.kind, providers.join(", "))));
+    };
+    let component = Component {
+        company,
+        id: format!("{}:{}", one.kind, one.name),
+        revision: 0,
+        name: one.name.clone(),
+        kind: one.kind,
+        provider: provider.to_owned(),
+        config: one.config.clone(),
+        secret: one.secret.clone(),
+        trusted: true,
+    };
+    backend.check(&component).map_err(|failure| error(failure.message))?;
+    Ok(component)
+}
