@@ -236,9 +236,8 @@ impl Engine {
                 return Ok(Some(stored.open(company, doc.revision, self.seal())?));
             }
         }
-        let is_meant = |component: &Component| {
-            component.kind == kind && (component.name == target || component.id == target)
-        };
+        let is_meant =
+            |component: &Component| component.kind == kind && (component.name == target || component.id == target);
         Ok(self.declared().of(company).into_iter().find(is_meant))
     }
 
@@ -279,9 +278,7 @@ impl Engine {
             None => return Ok(BTreeMap::new()),
         };
         let found = self.component(company, kind, name).await.map_err(|error| match error {
-            ReadError::Store(StoreError::Failed(_)) => {
-                Failure::new(code::INTERNAL_ERROR, "the store does not answer")
-            }
+            ReadError::Store(StoreError::Failed(_)) => Failure::new(code::INTERNAL_ERROR, "the store does not answer"),
             other => Failure::new(code::INTERNAL_ERROR, other.to_string()),
         })?;
         let component = found.ok_or_else(|| {

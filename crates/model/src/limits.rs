@@ -212,6 +212,9 @@ pub const COMPONENT_BYTES: usize = 64 << 10;
 /// Hosts that one link may be sent to.
 pub const LINK_HOSTS: usize = 50;
 
+/// How long somebody may take to agree to a link at the peer.
+pub const LINK_AGREEMENT: Duration = Duration::from_secs(600);
+
 /// How long the test of a component's connection may take.
 pub const COMPONENT_TEST: Duration = Duration::from_secs(15);
 

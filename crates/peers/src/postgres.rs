@@ -37,11 +37,9 @@ impl Postgres {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let (cert, key) = (folder.path().join("server.crt"), folder.path().join("server.key"));
         let password = folder.path().join("password");
-        for (file, text) in [
-            (&cert, made.cert.pem()),
-            (&key, made.signing_key.serialize_pem()),
-            (&password, Self::PASSWORD.to_owned()),
-        ] {
+        for (file, text) in
+            [(&cert, made.cert.pem()), (&key, made.signing_key.serialize_pem()), (&password, Self::PASSWORD.to_owned())]
+        {
             fs::write(file, text).expect("writes");
             fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("sets");
         }

@@ -147,7 +147,10 @@ pub(crate) struct Nothing;
 
 impl Nothing {
     pub(crate) fn failure(component: &Component) -> Failure {
-        Failure::new(COMPONENT_INVALID, format!("this installation has nothing for components of kind {}", component.kind))
+        Failure::new(
+            COMPONENT_INVALID,
+            format!("this installation has nothing for components of kind {}", component.kind),
+        )
     }
 }
 

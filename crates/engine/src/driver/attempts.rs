@@ -187,7 +187,12 @@ fn shown(end: AttemptEnd, secrets: &[String]) -> AttemptEnd {
 
 fn masked_text(text: &str, secrets: &[String]) -> Option<String> {
     let found = |text: &str| secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str()));
-    found(text).then(|| secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, "***")))
+    found(text).then(|| {
+        secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    })
 }
 
 fn masked_value(value: Value, secrets: &[String]) -> Value {

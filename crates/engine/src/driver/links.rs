@@ -17,7 +17,9 @@ use sdk::link::{Credential, Grant, TOKEN_REFUSED, Token, TokenRequest};
 use store::{CommitError, StoreError};
 
 use super::Engine;
-use crate::links::{self, LINK_NOT_CONNECTED, LINK_NOT_FOUND, LinkSettings, OpenToken, StoredLink, StoredToken, Trouble, Turn};
+use crate::links::{
+    self, LINK_NOT_CONNECTED, LINK_NOT_FOUND, LinkSettings, OpenToken, StoredLink, StoredToken, Trouble, Turn,
+};
 
 /// How long fetching a token may take.
 const FETCH: Duration = Duration::from_secs(20);
@@ -139,7 +141,8 @@ impl Engine {
                 let token = link.token.as_ref().map(|token| link.open(company, self.seal(), &token.sealed));
                 let token: Option<OpenToken> = token.transpose().map_err(internal)?;
                 let none = || {
-                    let message = format!("nobody has agreed to the link {:?} yet, or the agreement has ended", link.name);
+                    let message =
+                        format!("nobody has agreed to the link {:?} yet, or the agreement has ended", link.name);
                     Failure::new(LINK_NOT_CONNECTED, message)
                 };
                 let grant = Grant::Refresh { token: token.and_then(|token| token.refresh).ok_or_else(none)? };

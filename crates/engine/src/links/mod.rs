@@ -5,12 +5,13 @@
 //! agree on that by the document's revision.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use model::actor::Actor;
 use model::doc::{Doc, DocKey, DocKind, DocWrite, Expect, UniqueKey};
 use model::failure::Failure;
 use model::ids::{CompanyId, Id};
 use model::limits::LINK_HOSTS;
+use model::payload::Digest;
 use model::seal::{Binding, Seal, SealError, Sealed};
 use model::time::Timestamp;
 use model::value::{Value, from_value};
@@ -235,6 +236,34 @@ impl StoredLink {
 /// A token counts as expired a little before it is, so that it does not expire on its way.
 const EARLY: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// The page of a peer where somebody agrees (OAuth 2.0 with PKCE).
+pub fn agreement_url(config: &settings::OauthConfig, state: &str, verifier: &str, redirect_uri: &str) -> String {
+    let challenge = BASE64_URL_SAFE_NO_PAD.encode(Digest::of(verifier.as_bytes()).0);
+    let scope = config.scopes.join(" ");
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", &config.client_id),
+        ("redirect_uri", redirect_uri),
+        ("scope", &scope),
+        ("state", state),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let mut url = config.authorization_url.clone();
+    for (at, (name, value)) in fields.iter().filter(|(_, value)| !value.is_empty()).enumerate() {
+        url.push(if at == 0 && !url.contains('?') { '?' } else { '&' });
+        url.push_str(name);
+        url.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+                _ => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    url
+}
+
 /// The hosts that a link may be sent to, in one form.
 ///
 /// # Errors
@@ -252,7 +281,9 @@ pub fn checked_hosts(hosts: &[String]) -> Result<Vec<String>, String> {
     };
     let hosts: Vec<String> = hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect();
     match hosts.iter().find(|host| !is_fine(host)) {
-        Some(host) => Err(format!("hosts: {host:?} is none; write api.example.com, *.example.com or erp.internal:8080")),
+        Some(host) => {
+            Err(format!("hosts: {host:?} is none; write api.example.com, *.example.com or erp.internal:8080"))
+        }
         None => Ok(hosts),
     }
 }

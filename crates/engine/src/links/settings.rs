@@ -150,10 +150,11 @@ impl LinkSettings {
 
 /// Tokens and what they are asked for with go over TLS, or stay on this machine.
 fn is_url(name: &str, text: &str) -> Result<(), String> {
-    let is_here = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|here| {
-        text.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-    });
-    let has_room = text.contains(['#', '@', '\\']) || text.chars().any(|char| char.is_whitespace() || char.is_control());
+    let is_here = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|here| text.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+    let has_room =
+        text.contains(['#', '@', '\\']) || text.chars().any(|char| char.is_whitespace() || char.is_control());
     if has_room || !(is_here || text.len() > "https://".len() && text.starts_with("https://")) {
         return Err(format!("config.{name}: is a URL of https, without a name, a password or a fragment"));
     }
@@ -179,7 +180,10 @@ mod tests {
         };
         assert_eq!(oauth("https://id.example/a?x=1", "http://127.0.0.1:80/t"), Ok(()));
         for bad in ["http://id.example/", "http://127.0.0.1.evil/", "https://a@b/", "https://", "javascript:x"] {
-            assert!(oauth(bad, "https://id.example/t").is_err() && oauth("https://id.example/a", bad).is_err(), "{bad}");
+            assert!(
+                oauth(bad, "https://id.example/t").is_err() && oauth("https://id.example/a", bad).is_err(),
+                "{bad}"
+            );
         }
         for (kind, config, secret) in [
             (LinkKind::Basic, r#"{"username":"a:b"}"#, r#"{"password":"p"}"#),

@@ -16,8 +16,8 @@ use model::value::from_value;
 use sdk::component::Kind;
 use serde::Deserialize;
 
-use super::problem::{Problem, Source};
 use super::Environment;
+use super::problem::{Problem, Source};
 
 /// A component that a file declares.
 #[derive(Clone)]
@@ -65,9 +65,7 @@ pub(super) fn read(folder: &Path, environment: &Environment) -> Result<Vec<Decla
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(problem(folder, format!("the folder cannot be read: {error}"))),
     };
-    let is_ours = |path: &PathBuf| {
-        path.extension().is_some_and(|is| is == "yml" || is == "yaml" || is == "json")
-    };
+    let is_ours = |path: &PathBuf| path.extension().is_some_and(|is| is == "yml" || is == "yaml" || is == "json");
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_ours).collect();
     files.sort();
     let (mut declared, mut problems) = (Vec::new(), Vec::new());
@@ -119,7 +117,8 @@ fn declaration(item: &Value, file: &Path, environment: &Environment) -> Result<D
         Some(Value::Map(names)) => {
             let mut fields = Vec::new();
             for (name, variable) in names.iter() {
-                let variable = variable.as_str().ok_or_else(|| format!("secretRef.{name}: is the name of a variable"))?;
+                let variable =
+                    variable.as_str().ok_or_else(|| format!("secretRef.{name}: is the name of a variable"))?;
                 fields.push((name.clone(), secret_of(variable, environment)?));
             }
             Value::map(fields)
@@ -138,7 +137,9 @@ fn secret_of(name: &str, environment: &Environment) -> Result<String, String> {
     let folder = environment.given("CREDENTIALS_DIRECTORY").filter(|_| is_name && !name.starts_with('.'));
     let found = folder.and_then(|folder| fs::read_to_string(Path::new(folder).join(name)).ok());
     let found = found.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    found.ok_or_else(|| format!("secretRef: there is no variable {name}, and no file of that name in CREDENTIALS_DIRECTORY"))
+    found.ok_or_else(|| {
+        format!("secretRef: there is no variable {name}, and no file of that name in CREDENTIALS_DIRECTORY")
+    })
 }
 
 #[cfg(test)]
@@ -164,7 +165,13 @@ mod tests {
         assert!(!format!("{found:?}").contains("password"));
         write("twice.yml", "{name: books, kind: db}");
         assert!(read(folder.path(), &environment).expect_err("refused")[0].to_string().contains("books.yml"));
-        for text in ["{name: x}", "{name: x, kind: cellar}", "{name: x, kind: db, secretRef: NOT_SET}", "name: x: y", "{name: x, kind: db, secretRef: {password: ../../etc/hostname}}"] {
+        for text in [
+            "{name: x}",
+            "{name: x, kind: cellar}",
+            "{name: x, kind: db, secretRef: NOT_SET}",
+            "name: x: y",
+            "{name: x, kind: db, secretRef: {password: ../../etc/hostname}}",
+        ] {
             write("twice.yml", text);
             assert!(read(folder.path(), &environment).is_err(), "{text}");
         }

@@ -32,7 +32,11 @@ fn component(one: &Declaration, company: CompanyId, backends: &Backends) -> Resu
     let providers = backend.map(|backend| backend.providers()).unwrap_or_default();
     let provider = one.provider.as_deref().or(providers.first().copied()).unwrap_or_default();
     let Some(backend) = backend.filter(|_| providers.contains(&provider)) else {
-        return Err(error(format!("a component of kind {} has one of the providers: {}", one.kind, providers.join(", "))));
+        return Err(error(format!(
+            "a component of kind {} has one of the providers: {}",
+            one.kind,
+            providers.join(", ")
+        )));
     };
     let component = Component {
         company,

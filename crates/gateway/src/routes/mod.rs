@@ -18,6 +18,7 @@ mod flow_versions;
 mod flows;
 mod groups;
 mod kv;
+mod links;
 mod modules;
 mod play_bulk;
 mod play_commands;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Route> {
         flows::routes(),
         groups::routes(),
         kv::routes(),
+        links::routes(),
         modules::routes(),
         play_bulk::routes(),
         play_commands::routes(),

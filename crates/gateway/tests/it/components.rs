@@ -43,14 +43,23 @@ async fn a_component_is_made_tested_used_and_never_tells_its_secret() {
     assert_eq!(stage.ask(&format!("PUT {path}")).json(wrong).gives(200).await["name"], "old books");
     let tested = stage.ask(&format!("POST {path}/test")).gives(200).await;
     assert_eq!((&tested["ok"], &tested["error"]["code"]), (&json!(false), &json!("COMPONENT_UNREACHABLE")));
-    for line in [format!("GET {path}"), "GET /api/components".into(), "GET /api/audit?size=100".into(), format!("POST {path}/test")] {
+    for line in [
+        format!("GET {path}"),
+        "GET /api/components".into(),
+        "GET /api/audit?size=100".into(),
+        format!("POST {path}/test"),
+    ] {
         let said = stage.ask(&line).send().await.text();
         assert!(!said.contains(Postgres::PASSWORD) && !said.contains("wr0ng"), "{line}: {said}");
     }
     let audit = stage.ask("GET /api/audit?entity=component&size=100").gives(200).await;
-    let actions: Vec<&str> = audit["data"].as_array().expect("rows").iter().filter_map(|row| row["action"].as_str()).collect();
+    let actions: Vec<&str> =
+        audit["data"].as_array().expect("rows").iter().filter_map(|row| row["action"].as_str()).collect();
     assert_eq!(actions.iter().filter(|action| **action == "component.test").count(), 3, "{actions:?}");
-    assert_eq!(audit["data"].as_array().expect("rows").iter().filter(|row| row["action"] == "component.update").count(), 1);
+    assert_eq!(
+        audit["data"].as_array().expect("rows").iter().filter(|row| row["action"] == "component.update").count(),
+        1
+    );
     stage.ask(&format!("DELETE {path}")).gives(204).await;
     stage.ask(&format!("GET {path}")).refused(404, "COMPONENT_NOT_FOUND").await;
 }

@@ -86,18 +86,25 @@ impl Stage {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        Self::of(settings, Arc::new(NoHttp), Vec::new()).await
+        Self::of(settings, Arc::new(NoHttp), Vec::new(), (Arc::new(MemoryStore::default()), true)).await
     }
 
     /// A stage that reaches real peers on this machine, with components of the configuration.
     pub(crate) async fn reaching(declared: Vec<Component>) -> Self {
-        let policy = EgressPolicy::new(["127.0.0.1"], []).expect("a policy");
-        let http = HttpClient::new(&HttpOptions { policy, ..HttpOptions::default() }).expect("a client");
-        Self::of(Settings::default(), Arc::new(http), declared).await
+        Self::of(Settings::default(), http(), declared, (Arc::new(MemoryStore::default()), true)).await
     }
 
-    async fn of(settings: Settings, http: Arc<dyn Http>, declared: Vec<Component>) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    /// A replica on a store of several, which reaches real peers on this machine. One of them begins.
+    pub(crate) async fn on(store: Arc<dyn Store>, begins: bool) -> Self {
+        Self::of(Settings::default(), http(), Vec::new(), (store, begins)).await
+    }
+
+    async fn of(
+        settings: Settings,
+        http: Arc<dyn Http>,
+        declared: Vec<Component>,
+        (store, begins): (Arc<dyn Store>, bool),
+    ) -> Self {
         let seed = SEED.get_or_init(Seed::make).await;
         let master = MasterKey::from_hex(&seed.master).expect("a key");
         let (world, ring, files) =
@@ -116,7 +123,9 @@ impl Stage {
             probe: None,
         });
         engine.start().await.expect("starts");
-        seed.sow(&*store).await;
+        if begins {
+            seed.sow(&*store).await;
+        }
         let nobody = FirstAdmin { email: String::new(), password: None };
         let made =
             Bootstrap::prepare(&*store, &ring, nobody, engine.now(), || engine.new_id()).await.expect("prepares");
@@ -215,6 +224,12 @@ impl Stage {
         let id = made["id"].as_str().expect("an id").to_owned();
         Other { at: self.at, id, sid: self.sign_in(OTHER, PASSWORD).await }
     }
+}
+
+/// A client that reaches this machine.
+fn http() -> Arc<dyn Http> {
+    let policy = EgressPolicy::new(["127.0.0.1"], []).expect("a policy");
+    Arc::new(HttpClient::new(&HttpOptions { policy, ..HttpOptions::default() }).expect("a client"))
 }
 
 /// What stands behind components.

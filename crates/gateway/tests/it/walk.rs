@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::stage::Stage;
 
 /// The routes that anybody may call.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
+    "get /api/links/callback",
     "get /api/openapi.json",
     "get /health",
     "get /health/live",

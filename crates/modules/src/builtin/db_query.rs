@@ -46,7 +46,9 @@ struct Out {
 pub(crate) fn module() -> Module {
     Module::effect("db-query", Group::Database, "Reads rows of a database.", Nature::READ, run)
         .on(Kind::Db)
-        .example_args(r#"{"sql":"SELECT id, total FROM invoices WHERE customer = $1","params":["{{ $prev.args.customer }}"]}"#)
+        .example_args(
+            r#"{"sql":"SELECT id, total FROM invoices WHERE customer = $1","params":["{{ $prev.args.customer }}"]}"#,
+        )
 }
 
 async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {

@@ -122,7 +122,8 @@ fn claim(request: &TokenRequest) -> Result<String, Failure> {
     };
     let message = format!("{}.{}", part(header.to_vec()), part(claims.to_vec()));
     let signature = Algorithm::RS256.sign(&message, private_key, BytesAs::default());
-    let signature = signature.map_err(|_| Failure::new(TOKEN_REFUSED, "the private key of the link is not one of RSA"))?;
+    let signature =
+        signature.map_err(|_| Failure::new(TOKEN_REFUSED, "the private key of the link is not one of RSA"))?;
     Ok(format!("{message}.{signature}"))
 }
 
@@ -163,7 +164,12 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Result<Token, Failure> {
-        given(&HttpResponse { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()), took: Duration::ZERO })
+        given(&HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            took: Duration::ZERO,
+        })
     }
 
     #[test]

@@ -24,7 +24,8 @@ struct Stage {
 impl Stage {
     fn at(port: u16, options: &HttpOptions) -> Self {
         let dialer = Arc::new(Dialer::new(options).expect("a dialer"));
-        let config = format!(r#"{{"host":"127.0.0.1","port":{port},"database":"postgres","user":"flow8","tls":"off"}}"#);
+        let config =
+            format!(r#"{{"host":"127.0.0.1","port":{port},"database":"postgres","user":"flow8","tls":"off"}}"#);
         let component = Component {
             company: CompanyId::default(),
             id: "0".into(),
@@ -81,7 +82,8 @@ async fn rows_are_added_read_changed_and_removed() {
         stage.gives("db-update", update).await,
         r#"{"count":1,"rows":[{"customer":"o'; DROP TABLE bills; --","total":1.10}]}"#
     );
-    let upsert = r#"{"table":"bills","key":["customer"],"rows":[{"customer":"ada","total":2},{"customer":"eve","total":3}]}"#;
+    let upsert =
+        r#"{"table":"bills","key":["customer"],"rows":[{"customer":"ada","total":2},{"customer":"eve","total":3}]}"#;
     assert_eq!(stage.gives("db-upsert", upsert).await, r#"{"count":2,"rows":[]}"#);
     let all = r#"{"sql":"SELECT array_agg(total ORDER BY id) AS totals FROM bills"}"#;
     assert_eq!(stage.gives("db-query", all).await, r#"{"rows":[{"totals":[2,1.10,3]}],"count":1}"#);
@@ -97,7 +99,8 @@ async fn what_the_database_refuses_has_no_effect_and_tells_no_value() {
     let server = Server::start();
     let stage = Stage::at(server.port(), &HttpOptions::default());
     stage.gives("db-raw", TABLE).await;
-    let read_only = stage.fails("db-query", r#"{"sql":"INSERT INTO bills (customer) VALUES ('x') RETURNING id"}"#).await;
+    let read_only =
+        stage.fails("db-query", r#"{"sql":"INSERT INTO bills (customer) VALUES ('x') RETURNING id"}"#).await;
     assert!(read_only.code == "DB_REFUSED" && read_only.message.contains("25006"), "{read_only}");
     let sneaky = r#"{"sql":"SELECT set_config('transaction_read_only','off',false), nextval('bills_id_seq')"}"#;
     assert!(stage.fails("db-query", sneaky).await.message.contains("25"), "the database keeps it from writing");
@@ -105,11 +108,15 @@ async fn what_the_database_refuses_has_no_effect_and_tells_no_value() {
     let failure = stage.fails("db-query", typed).await;
     assert!(!failure.to_string().contains("s3cr3t") && failure.message.contains("***"), "{failure}");
     stage.gives("db-insert", r#"{"table":"bills","row":{"customer":"s3cr3t"}}"#).await;
-    let twice = stage.fails("db-insert", r#"{"table":"bills","rows":[{"customer":"new"},{"customer":"s3cr3t"}]}"#).await;
+    let twice =
+        stage.fails("db-insert", r#"{"table":"bills","rows":[{"customer":"new"},{"customer":"s3cr3t"}]}"#).await;
     assert!(!twice.to_string().contains("s3cr3t"), "{twice}");
     let details = twice.details.expect("details").to_json();
     assert_eq!(details, r#"{"sqlState":"23505","constraint":"bills_customer_key"}"#);
-    assert_eq!(stage.gives("db-query", r#"{"sql":"SELECT customer FROM bills"}"#).await, r#"{"rows":[{"customer":"s3cr3t"}],"count":1}"#);
+    assert_eq!(
+        stage.gives("db-query", r#"{"sql":"SELECT customer FROM bills"}"#).await,
+        r#"{"rows":[{"customer":"s3cr3t"}],"count":1}"#
+    );
     for (module, args, code) in [
         ("db-query", r#"{"sql":"SELECT generate_series(1, 1000000) AS n","maxRows":10}"#, "LIMIT_EXCEEDED"),
         ("db-query", r#"{"sql":"SELECT repeat('x', 1000000) AS x FROM generate_series(1, 100)"}"#, "LIMIT_EXCEEDED"),
@@ -122,7 +129,10 @@ async fn what_the_database_refuses_has_no_effect_and_tells_no_value() {
     ] {
         assert_eq!(stage.fails(module, args).await.code, code, "{module} {args}");
     }
-    assert_eq!(stage.gives("db-query", r#"{"sql":"SELECT count(*) AS n FROM bills"}"#).await, r#"{"rows":[{"n":1}],"count":1}"#);
+    assert_eq!(
+        stage.gives("db-query", r#"{"sql":"SELECT count(*) AS n FROM bills"}"#).await,
+        r#"{"rows":[{"n":1}],"count":1}"#
+    );
 }
 
 #[tokio::test]
@@ -133,9 +143,8 @@ async fn the_connection_is_tested_and_judged() {
     let db = stage.backends.db.clone();
     db.test(&stage.component).await.expect("is fine");
     let with = |config: &str| Component { config: json(config), ..stage.component.clone() };
-    let secure = |host: &str| {
-        format!(r#"{{"host":"{host}","port":{},"database":"postgres","user":"flow8"}}"#, server.port())
-    };
+    let secure =
+        |host: &str| format!(r#"{{"host":"{host}","port":{},"database":"postgres","user":"flow8"}}"#, server.port());
     db.test(&with(&secure("localhost"))).await.expect("TLS is verified");
     // The certificate is that of localhost.
     let failure = db.test(&with(&secure("127.0.0.1"))).await.expect_err("refused");
@@ -152,7 +161,11 @@ async fn the_connection_is_tested_and_judged() {
     let open = HttpOptions { policy: policy("127.0.0.1", ""), ..HttpOptions::default() };
     let open = Postgres::new(Arc::new(Dialer::new(&open).expect("a dialer")));
     open.test(&untrusted).await.expect("egress.allow opens it");
-    for config in [r#"{"host":"x"}"#, r#"{"host":"","database":"d","user":"u"}"#, r#"{"host":"h","database":"d","user":"u","x":1}"#] {
+    for config in [
+        r#"{"host":"x"}"#,
+        r#"{"host":"","database":"d","user":"u"}"#,
+        r#"{"host":"h","database":"d","user":"u","x":1}"#,
+    ] {
         assert_eq!(db.check(&with(config)).expect_err("refused").code, "COMPONENT_INVALID");
     }
     let odd = Component { secret: json(r#"{"passwort":"s3cr3t"}"#), ..stage.component.clone() };
@@ -209,12 +222,15 @@ async fn only_a_commit_that_was_cut_off_is_in_doubt() {
     reading.fails("db-query", r#"{"sql":"SELECT 1"}"#).await;
     let names = async || direct.gives("db-query", r#"{"sql":"SELECT customer FROM bills ORDER BY id"}"#).await;
     // The server may still be at the commit that was passed on to it.
-    let committed = tokio::time::timeout(Duration::from_secs(30), async {
-        while !names().await.contains("late") {}
-    });
+    let committed = tokio::time::timeout(Duration::from_secs(30), async { while !names().await.contains("late") {} });
     committed.await.expect("was committed");
     assert_eq!(names().await, r#"{"rows":[{"customer":"late"}],"count":1}"#);
     // A connection that was kept and has died is not used.
-    direct.fails("db-raw", r#"{"sql":"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flow8'"}"#).await;
+    direct
+        .fails(
+            "db-raw",
+            r#"{"sql":"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flow8'"}"#,
+        )
+        .await;
     direct.gives("db-insert", &insert("after")).await;
 }

@@ -159,8 +159,7 @@ pub(super) async fn open(
     };
     let greeted = tokio::time::timeout(DB_CONNECT, greeting).await;
     let greeted = greeted.map_err(|_| Failure::new(CONNECT, "the database does not answer in time"))?;
-    let (client, task) = greeted.map_err(|error: tokio_postgres::Error| {
-        Failure { code: CONNECT.into(), ..told(&error, &[]) }
-    })?;
+    let (client, task) =
+        greeted.map_err(|error: tokio_postgres::Error| Failure { code: CONNECT.into(), ..told(&error, &[]) })?;
     Ok(Connected { client, task })
 }
