@@ -215,6 +215,12 @@ pub const LINK_HOSTS: usize = 50;
 /// How long somebody may take to agree to a link at the peer.
 pub const LINK_AGREEMENT: Duration = Duration::from_secs(600);
 
+/// Addresses that one mail goes to.
+pub const MAIL_RECIPIENTS: usize = 100;
+
+/// Bytes of a mail with its files, before they are encoded.
+pub const MAIL_BYTES: usize = 25 << 20;
+
 /// How long the test of a component's connection may take.
 pub const COMPONENT_TEST: Duration = Duration::from_secs(15);
 

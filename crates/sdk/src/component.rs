@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::db::Database;
 use crate::link::{NoTokens, Tokens};
+use crate::mail::Mail;
 
 /// What a component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -122,13 +123,15 @@ pub trait Backend: Send + Sync {
 pub struct Backends {
     /// Databases.
     pub db: Arc<dyn Database>,
+    /// Mail servers.
+    pub mail: Arc<dyn Mail>,
     /// Tokens for stored credentials.
     pub tokens: Arc<dyn Tokens>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { db: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
+        Self { db: Arc::new(Nothing), mail: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
     }
 }
 
@@ -137,7 +140,8 @@ impl Backends {
     pub fn of(&self, kind: Kind) -> Option<&dyn Backend> {
         match kind {
             Kind::Db => Some(&*self.db),
-            Kind::Ai | Kind::Console | Kind::Mail | Kind::Request | Kind::Storage => None,
+            Kind::Mail => Some(&*self.mail),
+            Kind::Ai | Kind::Console | Kind::Request | Kind::Storage => None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod db;
 mod effect;
 pub mod http;
 pub mod link;
+pub mod mail;
 mod module;
 mod outcome;
 mod pure;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::components::Declared;
 use model::ids::CompanyId;
-use modules::provider::{Dialer, HttpOptions, Postgres, TokenClient};
+use modules::provider::{Dialer, HttpOptions, Postgres, Smtp, TokenClient};
 use sdk::component::{Backends, Component};
 use sdk::http::Http;
 
@@ -14,7 +14,11 @@ use crate::config::{Config, Declaration};
 /// What stands behind each kind.
 pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Backends, OpenError> {
     let dialer = Arc::new(Dialer::new(options).map_err(|error| OpenError::Egress(error.to_string()))?);
-    Ok(Backends { db: Arc::new(Postgres::new(dialer)), tokens: Arc::new(TokenClient::new(http)) })
+    Ok(Backends {
+        db: Arc::new(Postgres::new(dialer.clone())),
+        mail: Arc::new(Smtp::new(dialer)),
+        tokens: Arc::new(TokenClient::new(http)),
+    })
 }
 
 /// The components of the configuration. They are the first company's: others do not share its secrets.

@@ -10,7 +10,7 @@ use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve}
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
 use model::ids::CompanyId;
-use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, TokenClient};
+use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient};
 use sdk::Registry;
 use sdk::component::{Backends, Component};
 use sdk::http::Http;
@@ -235,7 +235,11 @@ fn http() -> Arc<dyn Http> {
 /// What stands behind components.
 fn backends(http: Arc<dyn Http>) -> Backends {
     let dialer = Arc::new(Dialer::new(&HttpOptions::default()).expect("a dialer"));
-    Backends { db: Arc::new(Postgres::new(dialer)), tokens: Arc::new(TokenClient::new(http)) }
+    Backends {
+        db: Arc::new(Postgres::new(dialer.clone())),
+        mail: Arc::new(Smtp::new(dialer)),
+        tokens: Arc::new(TokenClient::new(http)),
+    }
 }
 
 /// The owner of another company.

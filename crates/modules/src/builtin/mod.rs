@@ -43,6 +43,7 @@ mod math;
 mod regex;
 mod respond;
 mod router;
+mod send_mail;
 mod storage_delete;
 mod storage_exists;
 mod storage_list;
@@ -108,6 +109,7 @@ pub fn all() -> Vec<Module> {
         regex::module(),
         respond::module(),
         router::module(),
+        send_mail::module(),
         storage_delete::module(),
         storage_exists::module(),
         storage_list::module(),

@@ -27,6 +27,7 @@ pub(super) const REFUSED: &str = "COMPONENT_EGRESS";
 pub struct Dialer {
     policy: EgressPolicy,
     tls: Arc<ClientConfig>,
+    extra_ca: Option<Vec<u8>>,
 }
 
 impl Dialer {
@@ -38,12 +39,17 @@ impl Dialer {
         let mut tls = tls::config(options.extra_ca.as_deref())?;
         // What is spoken is no HTTP, and some peers hang up on whoever offers it.
         tls.alpn_protocols.clear();
-        Ok(Self { policy: options.policy.clone(), tls: Arc::new(tls) })
+        Ok(Self { policy: options.policy.clone(), tls: Arc::new(tls), extra_ca: options.extra_ca.clone() })
     }
 
     /// Which certificates are trusted.
     pub(super) fn tls(&self) -> Arc<ClientConfig> {
         self.tls.clone()
+    }
+
+    /// Certificates as PEM that are trusted besides those of the web.
+    pub(super) fn extra_ca(&self) -> Option<&[u8]> {
+        self.extra_ca.as_deref()
     }
 
     /// Connects to a peer of a component.

@@ -15,6 +15,7 @@ mod proxy;
 mod redirect;
 mod resolver;
 mod service;
+mod smtp;
 mod tls;
 mod tokens;
 
@@ -25,4 +26,5 @@ pub use self::http::{HttpClient, HttpOptions, HttpSetupError};
 pub use self::postgres::Postgres;
 pub use self::proxy::ProxyOptions;
 pub use self::service::service_client;
+pub use self::smtp::Smtp;
 pub use self::tokens::TokenClient;

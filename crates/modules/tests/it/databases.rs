@@ -19,6 +19,7 @@ use crate::policy;
 struct Stage {
     backends: Backends,
     component: Component,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -37,11 +38,15 @@ impl Stage {
             secret: json(&format!(r#"{{"password":"{}"}}"#, Server::PASSWORD)),
             trusted: true,
         };
-        Self { backends: Backends { db: Arc::new(Postgres::new(dialer)), ..Backends::default() }, component }
+        Self {
+            backends: Backends { db: Arc::new(Postgres::new(dialer)), ..Backends::default() },
+            component,
+            folder: tempfile::tempdir().expect("a folder"),
+        }
     }
 
     async fn ends(&self, module: &str, args: &str) -> Result<Value, Mishap> {
-        run(module, args, ctx(self.backends.clone(), &self.component)).await
+        run(module, args, ctx(self.backends.clone(), &self.component, self.folder.path())).await
     }
 
     async fn gives(&self, module: &str, args: &str) -> String {

@@ -1,6 +1,7 @@
 //! Runs a module that reaches outside, as the engine would.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,8 @@ pub(crate) fn json(text: &str) -> Value {
     Value::from_json(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// What a module is handed that works on a component. Its files go with the test's process.
-pub(crate) fn ctx(backends: Backends, component: &Component) -> EffectCtx {
-    let folder = tempfile::tempdir().expect("a folder");
+/// What a module is handed that works on a component, with its files in a folder.
+pub(crate) fn ctx(backends: Backends, component: &Component, folder: &Path) -> EffectCtx {
     EffectCtx {
         company: component.company,
         flow: FlowId::default(),
@@ -26,7 +26,7 @@ pub(crate) fn ctx(backends: Backends, component: &Component) -> EffectCtx {
         idempotency_key: "play-1/step".into(),
         timeout: Duration::from_secs(60),
         http: Arc::new(crate::client("")),
-        storage: Arc::new(LocalFiles::open(folder.path()).expect("a folder")),
+        storage: Arc::new(LocalFiles::open(folder).expect("a folder")),
         backends,
         components: BTreeMap::from([(component.kind, component.clone())]),
         credential: None,

@@ -3,6 +3,7 @@
 mod databases;
 mod effects;
 mod files;
+mod mails;
 mod outcome;
 mod peers;
 mod proxies;
