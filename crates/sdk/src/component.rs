@@ -13,6 +13,7 @@ use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::buckets::Buckets;
 use crate::db::Database;
 use crate::link::{NoTokens, Tokens};
 use crate::mail::Mail;
@@ -125,13 +126,15 @@ pub struct Backends {
     pub db: Arc<dyn Database>,
     /// Mail servers.
     pub mail: Arc<dyn Mail>,
+    /// Files that are kept elsewhere.
+    pub storage: Arc<dyn Buckets>,
     /// Tokens for stored credentials.
     pub tokens: Arc<dyn Tokens>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { db: Arc::new(Nothing), mail: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
+        Self { db: Arc::new(Nothing), mail: Arc::new(Nothing), storage: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
     }
 }
 
@@ -141,7 +144,8 @@ impl Backends {
         match kind {
             Kind::Db => Some(&*self.db),
             Kind::Mail => Some(&*self.mail),
-            Kind::Ai | Kind::Console | Kind::Request | Kind::Storage => None,
+            Kind::Storage => Some(&*self.storage),
+            Kind::Ai | Kind::Console | Kind::Request => None,
         }
     }
 }

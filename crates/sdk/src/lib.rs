@@ -4,6 +4,7 @@
 //! example, and what it does ([`Module`]). It is handed a context and touches nothing else: it
 //! keeps no state between runs, names no other module, and reads no clock.
 
+pub mod buckets;
 pub mod component;
 pub mod contract;
 pub mod db;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use engine::components::Declared;
 use model::ids::CompanyId;
-use modules::provider::{Dialer, HttpOptions, Postgres, Smtp, TokenClient};
+use modules::provider::{Dialer, HttpOptions, Postgres, Smtp, TokenClient, service_client};
+use objects::S3Components;
 use sdk::component::{Backends, Component};
 use sdk::http::Http;
 
@@ -13,10 +14,13 @@ use crate::config::{Config, Declaration};
 
 /// What stands behind each kind.
 pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Backends, OpenError> {
+    let buckets = service_client(&options.proxy, options.extra_ca.as_deref());
+    let buckets = buckets.map_err(|error| OpenError::Egress(error.to_string()))?;
     let dialer = Arc::new(Dialer::new(options).map_err(|error| OpenError::Egress(error.to_string()))?);
     Ok(Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
         mail: Arc::new(Smtp::new(dialer)),
+        storage: Arc::new(S3Components::new(buckets)),
         tokens: Arc::new(TokenClient::new(http)),
     })
 }

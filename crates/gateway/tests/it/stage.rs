@@ -238,7 +238,7 @@ fn backends(http: Arc<dyn Http>) -> Backends {
     Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
         mail: Arc::new(Smtp::new(dialer)),
-        tokens: Arc::new(TokenClient::new(http)),
+        tokens: Arc::new(TokenClient::new(http)), ..Backends::default(),
     }
 }
 

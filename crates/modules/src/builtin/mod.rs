@@ -43,6 +43,10 @@ mod math;
 mod regex;
 mod respond;
 mod router;
+mod s3_delete;
+mod s3_download;
+mod s3_list;
+mod s3_upload;
 mod send_mail;
 mod storage_delete;
 mod storage_exists;
@@ -109,6 +113,10 @@ pub fn all() -> Vec<Module> {
         regex::module(),
         respond::module(),
         router::module(),
+        s3_delete::module(),
+        s3_download::module(),
+        s3_list::module(),
+        s3_upload::module(),
         send_mail::module(),
         storage_delete::module(),
         storage_exists::module(),
