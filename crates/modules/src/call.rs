@@ -9,6 +9,7 @@ use model::{Map, Value};
 use schemars::JsonSchema;
 use sdk::http::HttpError;
 use sdk::link::Credential;
+use sdk::web::Base;
 use sdk::{EffectCtx, Mishap};
 use serde::Deserialize;
 use url::Url;
@@ -94,6 +95,25 @@ impl Headers {
             return Err(refused("headers: has authorization, and so has basicAuth or bearerToken"));
         }
         self.add("authorization", &value)
+    }
+
+    /// Adds what every call to a component's peer carries. What is secret of it cannot be given by the flow.
+    ///
+    /// # Errors
+    /// Where the flow gives it all the same.
+    pub(crate) fn of_base(&mut self, base: &Base) -> Result<(), Failure> {
+        for (name, value) in &base.secret_headers {
+            if self.has(name) {
+                return Err(refused(format!("headers: {name} is the component's own")));
+            }
+            self.add(name, value)?;
+        }
+        for (name, value) in &base.headers {
+            if !self.has(name) {
+                self.add(name, value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds the stored credential that the flowlet names, where it may be sent to that URL.

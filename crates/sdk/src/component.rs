@@ -17,6 +17,7 @@ use crate::buckets::Buckets;
 use crate::db::Database;
 use crate::link::{NoTokens, Tokens};
 use crate::mail::Mail;
+use crate::web::WebPeers;
 
 /// What a component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -128,13 +129,24 @@ pub struct Backends {
     pub mail: Arc<dyn Mail>,
     /// Files that are kept elsewhere.
     pub storage: Arc<dyn Buckets>,
+    /// HTTP peers.
+    pub request: Arc<dyn WebPeers>,
+    /// Language models.
+    pub ai: Arc<dyn WebPeers>,
     /// Tokens for stored credentials.
     pub tokens: Arc<dyn Tokens>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { db: Arc::new(Nothing), mail: Arc::new(Nothing), storage: Arc::new(Nothing), tokens: Arc::new(NoTokens) }
+        Self {
+            db: Arc::new(Nothing),
+            mail: Arc::new(Nothing),
+            storage: Arc::new(Nothing),
+            request: Arc::new(Nothing),
+            ai: Arc::new(Nothing),
+            tokens: Arc::new(NoTokens),
+        }
     }
 }
 
@@ -145,8 +157,32 @@ impl Backends {
             Kind::Db => Some(&*self.db),
             Kind::Mail => Some(&*self.mail),
             Kind::Storage => Some(&*self.storage),
-            Kind::Ai | Kind::Console | Kind::Request => None,
+            Kind::Request => Some(&*self.request),
+            Kind::Ai => Some(&*self.ai),
+            Kind::Console => Some(&Console),
         }
+    }
+}
+
+/// flow8's own log, which is always there: a component of kind `console` gives it a name.
+struct Console;
+
+#[async_trait]
+impl Backend for Console {
+    fn providers(&self) -> &'static [&'static str] {
+        &["log"]
+    }
+
+    fn check(&self, component: &Component) -> Result<(), Failure> {
+        let is_empty = |value: &Value| value.as_map().is_some_and(|fields| fields.is_empty());
+        if is_empty(&component.config) && is_empty(&component.secret) {
+            return Ok(());
+        }
+        Err(Failure::new(COMPONENT_INVALID, "config, secret: a component of kind console has no settings"))
+    }
+
+    async fn test(&self, _: &Component) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

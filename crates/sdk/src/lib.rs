@@ -17,6 +17,7 @@ mod outcome;
 mod pure;
 mod registry;
 pub mod storage;
+pub mod web;
 
 pub use effect::{EffectCtx, EffectLog, Mishap};
 pub use module::{ArgUse, Class, EffectRun, Example, Group, Module, Nature, PureRun, Role, Run};

@@ -13,6 +13,7 @@ use model::payload::Payload;
 use model::record::{MessageBody, StepId};
 use model::time::Timestamp;
 use model::value::Value;
+use sdk::component::Kind;
 use sdk::{EffectCtx, EffectLog, Mishap, Outcome, PureCtx, PureRun, Run, Stopped};
 use store::DocQuery;
 
@@ -93,10 +94,8 @@ impl Running {
                         return Landed::Lost;
                     }
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
-                    let end = match &ctx.credential {
-                        Some(credential) => shown(end, &credential.secrets),
-                        None => end,
-                    };
+                    let secrets = carried(&ctx);
+                    let end = if secrets.is_empty() { end } else { shown(end, &secrets) };
                     engine.at(FailPoint::AfterEffect);
                     end
                 }
@@ -168,6 +167,23 @@ impl Running {
             }
         }));
     }
+}
+
+/// Texts shorter than this are not looked for: they are everywhere.
+const MASKED_FROM: usize = 8;
+
+/// What is secret of what a call carried.
+fn carried(ctx: &EffectCtx) -> Vec<String> {
+    let mut secrets = ctx.credential.as_ref().map(|credential| credential.secrets.clone()).unwrap_or_default();
+    let headers = ctx.components.get(&Kind::Request).and_then(|component| component.secret.get("headers"));
+    let values = headers.and_then(Value::as_map).into_iter().flat_map(|fields| fields.values());
+    let texts = values.filter_map(Value::as_str).filter(|text| text.len() >= MASKED_FROM);
+    // Of `Bearer x`, a peer may say x alone.
+    secrets.extend(
+        texts.flat_map(|text| [Some(text), text.split_once(' ').map(|(_, rest)| rest)]).flatten().map(str::to_owned),
+    );
+    secrets.retain(|secret| !secret.is_empty());
+    secrets
 }
 
 /// The end of an attempt, in which a peer may have said again what the call carried: that is masked.

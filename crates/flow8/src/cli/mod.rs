@@ -9,12 +9,14 @@ mod archived;
 mod backup;
 mod check;
 mod completions;
+mod components;
 mod config;
 mod console;
 mod exit;
 mod export;
 mod import;
 mod keys;
+mod links;
 mod migrate;
 mod modules;
 mod part;
@@ -58,10 +60,12 @@ commands! {
     Backup(backup::Backup),
     Check(check::Check),
     Completions(completions::Completions),
+    Components(components::Components),
     Config(config::ConfigCommand),
     Export(export::Export),
     Import(import::Import),
     Keys(keys::Keys),
+    Links(links::Links),
     Migrate(migrate::Migrate),
     Modules(modules::Modules),
     Plays(plays::Plays),

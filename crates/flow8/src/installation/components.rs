@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use engine::components::Declared;
 use model::ids::CompanyId;
-use modules::provider::{Dialer, HttpOptions, Postgres, Smtp, TokenClient, service_client};
+use modules::provider::{
+    Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient, Web, service_client,
+};
 use objects::S3Components;
-use sdk::component::{Backends, Component};
+use sdk::component::{Backends, Component, Kind};
 use sdk::http::Http;
 
 use super::OpenError;
@@ -16,11 +18,18 @@ use crate::config::{Config, Declaration};
 pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Backends, OpenError> {
     let buckets = service_client(&options.proxy, options.extra_ca.as_deref());
     let buckets = buckets.map_err(|error| OpenError::Egress(error.to_string()))?;
+    // Where an administrator says; but metadata services are never reached.
+    let egress = |error: String| OpenError::Egress(error);
+    let policy = EgressPolicy::new(["*"], []).map_err(|error| egress(error.to_string()))?;
+    let anywhere = HttpClient::new(&HttpOptions { policy, ..options.clone() });
+    let anywhere: Arc<dyn Http> = Arc::new(anywhere.map_err(|error| egress(error.to_string()))?);
     let dialer = Arc::new(Dialer::new(options).map_err(|error| OpenError::Egress(error.to_string()))?);
     Ok(Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
         mail: Arc::new(Smtp::new(dialer)),
         storage: Arc::new(S3Components::new(buckets)),
+        request: Arc::new(Web::new(Kind::Request, http.clone(), anywhere.clone())),
+        ai: Arc::new(Web::new(Kind::Ai, http.clone(), anywhere)),
         tokens: Arc::new(TokenClient::new(http)),
     })
 }

@@ -6,6 +6,7 @@
 mod backup;
 mod check;
 mod completions;
+mod components;
 mod config;
 mod demo;
 mod durable;

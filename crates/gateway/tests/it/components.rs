@@ -1,10 +1,13 @@
 //! Components through the API, on a real database.
 
+use std::time::Duration;
+
 use model::ids::CompanyId;
 use peers::Postgres;
 use sdk::component::{Component, Kind};
 use serde_json::{Value, json};
 
+use crate::peer::{Heard, Peer};
 use crate::stage::Stage;
 
 fn books(port: u16) -> Value {
@@ -148,4 +151,46 @@ async fn a_component_of_the_configuration_is_used_and_stays_as_it_is() {
     let other = stage.other_company().await;
     assert_eq!(other.ask("GET /api/components").gives(200).await["total"], 0);
     other.ask("GET /api/components/db:books").refused(404, "COMPONENT_NOT_FOUND").await;
+}
+
+#[tokio::test]
+async fn a_call_is_made_below_a_component_and_carries_its_headers() {
+    let stage = Stage::reaching(Vec::new()).await;
+    let answer = |heard: &Heard| {
+        (
+            if heard.line.contains("/down") { 500 } else { 200 },
+            json!({"line": heard.line, "got": heard.authorization}).to_string(),
+        )
+    };
+    let peer = Peer::start(Duration::ZERO, answer).await;
+    let config = json!({"baseUrl": format!("http://{}/api", peer.at()), "testPath": "ping"});
+    let secret = json!({"headers": {"authorization": "Bearer web-hush-hush"}});
+    let body = json!({"name": "erp", "kind": "request", "config": config, "secret": secret});
+    let made = stage.ask("POST /api/components").json(body).gives(201).await;
+    assert_eq!((&made["provider"], &made["secret"]), (&json!("http"), &json!({"headers": "***"})));
+    let id = made["id"].as_str().expect("an id");
+    assert_eq!(stage.ask(&format!("POST /api/components/{id}/test")).gives(200).await["ok"], true);
+    assert_eq!(peer.heard()[0].line, "GET /api/ping");
+    let call = async |name: &str, args: Value| {
+        let layer = json!({"ref": "step", "appId": "curl", "componentConfigIds": {"request": "erp"}, "args": args});
+        let flow = stage.flow(json!({"name": name, "layers": [layer]})).await;
+        stage.run(&flow, json!({})).await
+    };
+    let play = call("Below", json!({"url": "/bills?all=1", "query": {"n": 1}})).await;
+    assert_eq!(play["out"]["body"], json!({"line": "GET /api/bills?all=1&n=1", "got": "***"}), "{play}");
+    assert_eq!(peer.heard().last().expect("was called").authorization, "Bearer web-hush-hush");
+    for (name, url) in [("Up", "../admin"), ("Encoded", "a/%2E%2e/b"), ("Away", "https://evil.example/")] {
+        let play = call(name, json!({"url": url})).await;
+        assert_eq!(play["error"]["code"], "COMPONENT_INVALID", "{url}: {play}");
+    }
+    let play = call("Own", json!({"url": "x", "bearerToken": "mine"})).await;
+    assert_eq!(play["error"]["code"], "BAD_ARGUMENTS", "{play}");
+    assert_eq!(peer.heard().len(), 2);
+    let down = json!({"config": {"baseUrl": format!("http://{}", peer.at()), "testPath": "down"}, "secret": {}});
+    stage.ask(&format!("PUT /api/components/{id}")).json(down).gives(200).await;
+    assert_eq!(stage.ask(&format!("POST /api/components/{id}/test")).gives(200).await["ok"], false);
+    let console = json!({"name": "default", "kind": "console", "config": {}});
+    let console = stage.ask("POST /api/components").json(console).gives(201).await;
+    let path = format!("POST /api/components/{}/test", console["id"].as_str().expect("an id"));
+    assert_eq!(stage.ask(&path).gives(200).await["ok"], true);
 }

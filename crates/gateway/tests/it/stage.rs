@@ -10,9 +10,9 @@ use gateway::{App, Bootstrap, FirstAdmin, Gateway, Parts, Settings, Stop, serve}
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
 use model::ids::CompanyId;
-use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient};
+use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient, Web};
 use sdk::Registry;
-use sdk::component::{Backends, Component};
+use sdk::component::{Backends, Component, Kind};
 use sdk::http::Http;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -238,7 +238,9 @@ fn backends(http: Arc<dyn Http>) -> Backends {
     Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
         mail: Arc::new(Smtp::new(dialer)),
-        tokens: Arc::new(TokenClient::new(http)), ..Backends::default(),
+        request: Arc::new(Web::new(Kind::Request, http.clone(), http.clone())),
+        tokens: Arc::new(TokenClient::new(http)),
+        ..Backends::default()
     }
 }
 

@@ -18,6 +18,7 @@ mod service;
 mod smtp;
 mod tls;
 mod tokens;
+mod web;
 
 pub use self::dial::Dialer;
 pub use self::egress::{BadRule, EgressPolicy, Named, Refused};
@@ -28,3 +29,4 @@ pub use self::proxy::ProxyOptions;
 pub use self::service::service_client;
 pub use self::smtp::Smtp;
 pub use self::tokens::TokenClient;
+pub use self::web::Web;
