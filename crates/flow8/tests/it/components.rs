@@ -24,7 +24,7 @@ fn a_declared_component_is_listed_tested_and_used() {
     assert!(listed.contains("db:books") && listed.contains("(from the configuration)"), "{listed}");
     assert!(right.run(&["components", "test", "books"]).code(0).out.starts_with("books works ("));
     let ran = right.run(&["run", "asks.flow", "--json"]).code(0).out;
-    assert_eq!(part(&json(&ran), "/out/rows/0/price"), "1.1", "{ran}");
+    assert_eq!(part(&json(&ran), "/out/rows/0/price"), "1.10", "{ran}");
     right.run(&["components", "test", "other"]).code(1);
     assert_eq!(right.run(&["links", "list"]).code(0).out.lines().count(), 1);
 

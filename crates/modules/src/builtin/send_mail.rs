@@ -105,7 +105,8 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     for file in &args.attachments {
         let bytes = file::read(&ctx, &file.path, left).await?;
         left -= bytes.len().min(left);
-        let name = file.name.as_deref().map_or_else(|| file.path.rsplit('/').next().unwrap_or_default(), |name| name);
+        let own = file.name.as_deref().map(|name| &**name);
+        let name = own.unwrap_or_else(|| file.path.rsplit('/').next().unwrap_or_default());
         let content_type = file.content_type.as_deref().map_or("application/octet-stream", |kind| kind);
         attachments.push(Attachment { name: name.to_owned(), content_type: content_type.to_owned(), bytes });
     }
