@@ -5,6 +5,7 @@
 //! same records; there is no second code path.
 
 pub mod companies;
+pub mod components;
 pub mod decide;
 pub mod driver;
 pub mod failpoint;
@@ -12,6 +13,7 @@ pub mod flows;
 pub mod history;
 pub mod kept;
 pub mod kv;
+pub mod links;
 pub mod pack;
 pub mod plan;
 pub mod state;

@@ -157,6 +157,7 @@ impl From<FlowError> for ApiError {
             FlowError::Store(error) => error.into(),
             FlowError::Doc(_) => Self::internal(message),
             FlowError::Value(error) => error.into(),
+            FlowError::Named(error) => error.into(),
         }
     }
 }

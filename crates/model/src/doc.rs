@@ -25,6 +25,8 @@ pub enum DocKind {
     AuditSegment,
     /// A tenant.
     Company,
+    /// A back end that modules work on.
+    Component,
     /// The data key of a company, wrapped by a master key.
     DataKey,
     /// What plays run, by its digest.
@@ -41,6 +43,8 @@ pub enum DocKind {
     Idempotency,
     /// A key/value.
     Kv,
+    /// A stored outside credential.
+    Link,
     /// What is kept how long, and what a hold keeps.
     Retention,
     /// A secret that expressions may read.
@@ -55,13 +59,14 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Answer,
         Self::ApiKey,
         Self::AuditChain,
         Self::AuditKey,
         Self::AuditSegment,
         Self::Company,
+        Self::Component,
         Self::DataKey,
         Self::Definition,
         Self::Event,
@@ -70,6 +75,7 @@ impl DocKind {
         Self::Group,
         Self::Idempotency,
         Self::Kv,
+        Self::Link,
         Self::Retention,
         Self::Secret,
         Self::Session,
@@ -86,6 +92,7 @@ impl DocKind {
             Self::AuditKey => "auditKey",
             Self::AuditSegment => "auditSegment",
             Self::Company => "company",
+            Self::Component => "component",
             Self::DataKey => "dataKey",
             Self::Definition => "definition",
             Self::Event => "event",
@@ -94,6 +101,7 @@ impl DocKind {
             Self::Group => "group",
             Self::Idempotency => "idempotency",
             Self::Kv => "kv",
+            Self::Link => "link",
             Self::Retention => "retention",
             Self::Secret => "secret",
             Self::Session => "session",

@@ -285,3 +285,53 @@ pub const SPANS_KEPT: usize = 8_192;
 
 /// Spans that are sent at once.
 pub const SPANS_AT_ONCE: usize = 512;
+/// Components of one company, and links of one company.
+pub const COMPONENTS: usize = 1_000;
+
+/// Characters of the name of a component or a link.
+pub const COMPONENT_NAME_CHARS: usize = 100;
+
+/// Bytes of the settings of a component or a link, as JSON, and of its secret part.
+pub const COMPONENT_BYTES: usize = 64 << 10;
+
+/// Hosts that one link may be sent to.
+pub const LINK_HOSTS: usize = 50;
+
+/// How long somebody may take to agree to a link at the peer.
+pub const LINK_AGREEMENT: Duration = Duration::from_secs(600);
+
+/// Addresses that one mail goes to.
+pub const MAIL_RECIPIENTS: usize = 100;
+
+/// Bytes of a mail with its files, before they are encoded.
+pub const MAIL_BYTES: usize = 25 << 20;
+
+/// How long the test of a component's connection may take.
+pub const COMPONENT_TEST: Duration = Duration::from_secs(15);
+
+/// Connections to one database at once, where the component does not say.
+pub const DB_CONNECTIONS: usize = 10;
+
+/// Connections to one database at once, at most.
+pub const DB_CONNECTIONS_MOST: usize = 100;
+
+/// Databases to which connections are kept at once.
+pub const DB_POOLS: usize = 100;
+
+/// How long connecting to a database may take, and waiting for one of its connections to be free.
+pub const DB_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection to a database is kept that nobody uses.
+pub const DB_IDLE: Duration = Duration::from_secs(60);
+
+/// Rows that one statement gives at most.
+pub const DB_ROWS: usize = 10_000;
+
+/// Bytes of the rows that one statement gives, as JSON.
+pub const DB_ROWS_BYTES: usize = 16 << 20;
+
+/// Parameters of one statement.
+pub const DB_PARAMS: usize = 1_000;
+
+/// Bytes of the text of one statement.
+pub const DB_SQL_BYTES: usize = 256 << 10;

@@ -8,11 +8,17 @@ use model::failure::Failure;
 use model::{Map, Value};
 use schemars::JsonSchema;
 use sdk::http::HttpError;
+use sdk::link::Credential;
+use sdk::web::Base;
 use sdk::{EffectCtx, Mishap};
 use serde::Deserialize;
+use url::Url;
 
 use crate::arguments::{Object, Seconds, Text, refused};
 use crate::encoding::BASE64;
+
+/// A stored credential may not be sent there.
+const LINK_HOST: &str = "LINK_HOST";
 
 /// A name and a password.
 #[derive(Deserialize, JsonSchema)]
@@ -89,6 +95,48 @@ impl Headers {
             return Err(refused("headers: has authorization, and so has basicAuth or bearerToken"));
         }
         self.add("authorization", &value)
+    }
+
+    /// Adds what every call to a component's peer carries. What is secret of it cannot be given by the flow.
+    ///
+    /// # Errors
+    /// Where the flow gives it all the same.
+    pub(crate) fn of_base(&mut self, base: &Base) -> Result<(), Failure> {
+        for (name, value) in &base.secret_headers {
+            if self.has(name) {
+                return Err(refused(format!("headers: {name} is the component's own")));
+            }
+            self.add(name, value)?;
+        }
+        for (name, value) in &base.headers {
+            if !self.has(name) {
+                self.add(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the stored credential that the flowlet names, where it may be sent to that URL.
+    ///
+    /// # Errors
+    /// Where it may not, or there are others.
+    pub(crate) fn lend(&mut self, credential: Option<&Credential>, url: &str) -> Result<(), Failure> {
+        let Some(credential) = credential else { return Ok(()) };
+        if self.has("authorization") {
+            return Err(refused("linkId: the call has the header authorization already"));
+        }
+        // The URL itself is never told: it may hold secrets.
+        let url = Url::parse(url.trim()).map_err(|_| refused("url: is no URL such as https://example.com/path"))?;
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        if !credential.is_for(host, port, url.scheme() == "https") {
+            let message = format!(
+                "the link may not be sent to {host}:{port} by {}; it is sent by https to: {}",
+                url.scheme(),
+                credential.hosts.join(", ")
+            );
+            return Err(Failure::new(LINK_HOST, message));
+        }
+        self.add("authorization", &credential.authorization)
     }
 
     /// The names and values.

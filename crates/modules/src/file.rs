@@ -1,11 +1,13 @@
 //! Files of the storage, as modules reach them: one wording and one set of codes.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use model::failure::Failure;
 use sdk::EffectCtx;
-use sdk::storage::StorageError;
+use sdk::component::Kind;
+use sdk::storage::{Storage, StorageError};
 use sha2::{Digest, Sha256};
 
 /// There is no such file.
@@ -25,6 +27,14 @@ pub(crate) const STORAGE_FAILED: &str = "STORAGE_FAILED";
 /// As the storage says.
 pub(crate) async fn read(ctx: &EffectCtx, path: &str, max: usize) -> Result<Bytes, Failure> {
     ctx.storage.read(ctx.company, path, max).await.map_err(failure)
+}
+
+/// The bucket of the flowlet's component.
+///
+/// # Errors
+/// Where it cannot be used.
+pub(crate) async fn bucket(ctx: &EffectCtx) -> Result<Arc<dyn Storage>, Failure> {
+    ctx.backends.storage.open(ctx.component(Kind::Storage)?).await
 }
 
 /// What went wrong with a file.

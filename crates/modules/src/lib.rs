@@ -19,6 +19,7 @@ mod jwt;
 mod key;
 pub mod provider;
 mod script;
+mod sql;
 #[cfg(test)]
 mod stage;
 mod xml;

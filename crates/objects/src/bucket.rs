@@ -107,6 +107,13 @@ impl Bucket {
         let root = format!("{}{kind}/", self.prefix);
         BucketFiles::new(self.objects.clone(), self.place.clone(), root, self.is_azure)
     }
+
+    /// All that is in it, as one company's own: `prefix/path`.
+    #[must_use]
+    pub fn plain(&self) -> BucketFiles {
+        let files = BucketFiles::new(self.objects.clone(), self.place.clone(), self.prefix.clone(), self.is_azure);
+        files.of_one()
+    }
 }
 
 impl BucketError {

@@ -32,15 +32,25 @@ pub struct BucketFiles {
     root: String,
     /// Whether a list leaves out the object whose name is the prefix, as object_store's of Azure does.
     leaves_out_prefix: bool,
+    /// Whether all of it is one company's own.
+    is_of_one: bool,
 }
 
 impl BucketFiles {
     pub(crate) fn new(objects: Arc<dyn Objects>, place: Arc<str>, root: String, leaves_out_prefix: bool) -> Self {
-        Self { objects, place, root, leaves_out_prefix }
+        Self { objects, place, root, leaves_out_prefix, is_of_one: false }
+    }
+
+    /// The same, where all of it is one company's own.
+    pub(crate) fn of_one(self) -> Self {
+        Self { is_of_one: true, ..self }
     }
 
     /// What the names of a company's objects begin with.
     fn home(&self, company: CompanyId) -> String {
+        if self.is_of_one {
+            return self.root.clone();
+        }
         format!("{}{company}/", self.root)
     }
 

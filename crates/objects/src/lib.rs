@@ -6,11 +6,13 @@
 //! themselves lay down for a machine's own identity.
 
 mod bucket;
+mod component;
 mod connect;
 mod fault;
 mod files;
 mod options;
 
 pub use self::bucket::{Bucket, BucketError};
+pub use self::component::S3Components;
 pub use self::files::BucketFiles;
 pub use self::options::{AzureOptions, BucketOptions, GcsOptions, IDENTITY, Place, S3Options};

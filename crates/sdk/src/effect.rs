@@ -1,5 +1,6 @@
 //! [`EffectCtx`]: what a module that reaches outside is handed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,9 @@ use model::ids::{CompanyId, FlowId, PlayId};
 use model::record::{LogLevel, LogLine};
 use model::value::Value;
 
+use crate::component::{Backends, COMPONENT_NOT_FOUND, Component, Kind};
 use crate::http::Http;
+use crate::link::Credential;
 use crate::pure::push_line;
 use crate::storage::Storage;
 
@@ -48,8 +51,25 @@ pub struct EffectCtx {
     pub http: Arc<dyn Http>,
     /// The company's files.
     pub storage: Arc<dyn Storage>,
+    /// What stands behind components.
+    pub backends: Backends,
+    /// The components that the flowlet works on.
+    pub components: BTreeMap<Kind, Component>,
+    /// The stored credential that the flowlet calls out with, where it names one.
+    pub credential: Option<Credential>,
     /// Lines for the play's log.
     pub log: EffectLog,
+}
+
+impl EffectCtx {
+    /// The component of a kind that the flowlet works on.
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub fn component(&self, kind: Kind) -> Result<&Component, Failure> {
+        let none = || Failure::new(COMPONENT_NOT_FOUND, format!("the flowlet has no component of kind {kind}"));
+        self.components.get(&kind).ok_or_else(none)
+    }
 }
 
 impl fmt::Debug for EffectCtx {

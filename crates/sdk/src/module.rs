@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::component::Kind;
 use crate::{EffectCtx, Mishap, Outcome, PureCtx, Stopped};
 
 /// What a module does to the world outside the play.
@@ -61,6 +62,10 @@ pub enum Group {
     Kv,
     /// Files.
     Storage,
+    /// Databases.
+    Database,
+    /// Mail.
+    Mail,
     /// Keys, hashes, tokens.
     Crypto,
     /// The play's own log.
@@ -140,6 +145,10 @@ pub struct Module {
     pub uses: &'static [(&'static str, ArgUse)],
     /// Arguments that work.
     pub example: Example,
+    /// The kind of component that it works on, and whether it cannot do without.
+    pub works_on: Option<(Kind, bool)>,
+    /// Whether it calls out with a stored credential where the flowlet names one.
+    pub takes_link: bool,
     /// What it does.
     pub run: Run,
 }
@@ -163,6 +172,8 @@ impl Module {
             out: schemars::schema_for!(O),
             uses: &[],
             example: Example { args: "{}", out: None },
+            works_on: None,
+            takes_link: false,
             run,
         }
     }
@@ -257,6 +268,24 @@ impl Module {
     #[must_use]
     pub fn uses(self, uses: &'static [(&'static str, ArgUse)]) -> Self {
         Self { uses, ..self }
+    }
+
+    /// The same, working on a component of that kind.
+    #[must_use]
+    pub fn on(self, kind: Kind) -> Self {
+        Self { works_on: Some((kind, true)), ..self }
+    }
+
+    /// The same, working on a component of that kind where the flowlet names one.
+    #[must_use]
+    pub fn may_be_on(self, kind: Kind) -> Self {
+        Self { works_on: Some((kind, false)), ..self }
+    }
+
+    /// The same, calling out with a stored credential where the flowlet names one.
+    #[must_use]
+    pub fn takes_link(self) -> Self {
+        Self { takes_link: true, ..self }
     }
 
     /// The same, with arguments that work, and the output they give.

@@ -143,6 +143,8 @@ impl Stage {
             http: server.http.clone(),
             files: files.clone(),
             objects,
+            backends: Default::default(),
+            declared: Default::default(),
             settings: Settings::default(),
             probe: None,
         });

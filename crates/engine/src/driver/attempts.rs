@@ -1,6 +1,6 @@
 //! Attempts: modules that reach outside, and scripts on threads of their own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,13 +13,15 @@ use model::payload::Payload;
 use model::record::{MessageBody, StepId};
 use model::time::Timestamp;
 use model::value::Value;
-use sdk::{EffectCtx, EffectLog, Mishap, PureCtx, PureRun, Run, Stopped};
+use sdk::component::Kind;
+use sdk::{EffectCtx, EffectLog, Mishap, Outcome, PureCtx, PureRun, Run, Stopped};
 use store::DocQuery;
 
 use super::Engine;
 use super::play::{Landed, Running, panic_failure, panicked};
 use crate::decide::{AttemptEnd, Effect, FactScope, Ran};
 use crate::failpoint::FailPoint;
+use crate::plan::Plan;
 
 impl Running {
     /// Begins what had to come after the commit.
@@ -51,7 +53,7 @@ impl Running {
         let play = self.key();
         let permit = self.permits.pop();
         let owner = self.header.owner;
-        let ctx = Arc::new(EffectCtx {
+        let ctx = EffectCtx {
             company: play.company,
             flow: self.header.flow.id,
             play: play.play,
@@ -61,8 +63,11 @@ impl Running {
             timeout,
             http: engine.parts.http.clone(),
             storage: engine.parts.files.clone(),
+            backends: engine.parts.backends.clone(),
+            components: BTreeMap::new(),
+            credential: None,
             log: EffectLog::default(),
-        });
+        };
         let (abort, registration) = AbortHandle::new_pair();
         self.aborts.insert(step.clone(), abort);
         let since = engine.now();
@@ -73,6 +78,13 @@ impl Running {
             let _permit = match permit {
                 Some(permit) => Some(permit),
                 None => engine.permits.wait(play.company).await,
+            };
+            let ctx = match engine.equip(ctx, &plan, &step).await {
+                Ok(ctx) => Arc::new(ctx),
+                Err(failure) => {
+                    let end = AttemptEnd::Failed(failure);
+                    return Landed::Ran(step, Ran { args: None, since, log: Vec::new(), end });
+                }
             };
             let end = match engine.value_of(play, &args).await {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),
@@ -86,6 +98,8 @@ impl Running {
                     }
                     let began = engine.parts.world.steady();
                     let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    let secrets = carried(&ctx);
+                    let end = if secrets.is_empty() { end } else { shown(end, &secrets) };
                     engine.figures.attempted(module, engine.parts.world.steady().saturating_sub(began), &end);
                     if let Some(span) = span {
                         engine.span(span.ends(engine.now(), &end));
@@ -163,7 +177,72 @@ impl Running {
     }
 }
 
+/// Texts shorter than this are not looked for: they are everywhere.
+const MASKED_FROM: usize = 8;
+
+/// What is secret of what a call carried.
+fn carried(ctx: &EffectCtx) -> Vec<String> {
+    let mut secrets = ctx.credential.as_ref().map(|credential| credential.secrets.clone()).unwrap_or_default();
+    let headers = ctx.components.get(&Kind::Request).and_then(|component| component.secret.get("headers"));
+    let values = headers.and_then(Value::as_map).into_iter().flat_map(|fields| fields.values());
+    let texts = values.filter_map(Value::as_str).filter(|text| text.len() >= MASKED_FROM);
+    // Of `Bearer x`, a peer may say x alone.
+    secrets.extend(
+        texts.flat_map(|text| [Some(text), text.split_once(' ').map(|(_, rest)| rest)]).flatten().map(str::to_owned),
+    );
+    secrets.retain(|secret| !secret.is_empty());
+    secrets
+}
+
+/// The end of an attempt, in which a peer may have said again what the call carried: that is masked.
+fn shown(end: AttemptEnd, secrets: &[String]) -> AttemptEnd {
+    let masked = |failure: Failure| Failure {
+        message: masked_text(&failure.message, secrets).unwrap_or(failure.message),
+        details: failure.details.map(|details| masked_value(details, secrets)),
+        code: failure.code,
+    };
+    match end {
+        AttemptEnd::Ok(Outcome::Done(out)) => AttemptEnd::Ok(Outcome::Done(masked_value(out, secrets))),
+        AttemptEnd::Ok(other) => AttemptEnd::Ok(other),
+        AttemptEnd::Failed(failure) => AttemptEnd::Failed(masked(failure)),
+        AttemptEnd::Unknown(failure) => AttemptEnd::Unknown(masked(failure)),
+    }
+}
+
+fn masked_text(text: &str, secrets: &[String]) -> Option<String> {
+    let found = |text: &str| secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str()));
+    found(text).then(|| {
+        secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    })
+}
+
+fn masked_value(value: Value, secrets: &[String]) -> Value {
+    match value {
+        Value::Text(text) => masked_text(&text, secrets).map_or(Value::Text(text), Value::from),
+        Value::List(items) => Value::list(items.iter().map(|item| masked_value(item.clone(), secrets))),
+        Value::Map(fields) => Value::map(fields.iter().map(|(name, item)| {
+            let name = masked_text(name, secrets).map_or_else(|| name.clone(), Into::into);
+            (name, masked_value(item.clone(), secrets))
+        })),
+        other => other,
+    }
+}
+
 impl Engine {
+    /// Gives an attempt what its flowlet names of components.
+    async fn equip(&self, ctx: EffectCtx, plan: &Plan, step: &StepId) -> Result<EffectCtx, Failure> {
+        let (module, layer) = (&plan.work(step).module, &plan.layer(step).def);
+        let components = self.components_for(ctx.company, module, layer).await?;
+        let credential = match &layer.link_id {
+            Some(link) if module.takes_link => Some(self.credential(ctx.company, link).await?),
+            _ => None,
+        };
+        Ok(EffectCtx { components, credential, ..ctx })
+    }
+
     /// Waits for an attempt, as long as it may take.
     async fn watch(
         &self,

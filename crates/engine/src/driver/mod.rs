@@ -15,6 +15,7 @@ mod facts;
 mod figures;
 mod identity;
 mod kv;
+mod links;
 mod load;
 mod locks;
 mod orphans;
@@ -45,6 +46,7 @@ use model::seal::Seal;
 use model::time::Timestamp;
 use model::value::Value;
 use sdk::Registry;
+use sdk::component::Backends;
 use sdk::http::Http;
 use sdk::storage::Storage;
 use store::{CommitError, Conflict, Store, StoreError};
@@ -67,6 +69,7 @@ use self::permits::Permits;
 use self::play::Note;
 use self::plays::Plays;
 use self::scheduler::Alarm;
+use crate::components::Declared;
 use crate::decide::{Command, Refusal};
 use crate::failpoint::FailPoint;
 use crate::flows::Flows;
@@ -110,6 +113,10 @@ pub struct Parts {
     pub files: Arc<dyn Storage>,
     /// Where values too large for the store are kept.
     pub objects: Arc<dyn Storage>,
+    /// What stands behind components.
+    pub backends: Backends,
+    /// The components of the configuration.
+    pub declared: Arc<Declared>,
     /// How much is taken on at once.
     pub settings: Settings,
     /// What is called at failure points; none but in tests.
@@ -127,6 +134,7 @@ pub struct Engine {
     blocking: Arc<Semaphore>,
     loads: Semaphore,
     kv_locks: Locks<DocKey>,
+    link_locks: Locks<DocKey>,
     alarm: Alarm,
     feed: watch::Sender<u64>,
     draining: watch::Sender<bool>,
@@ -183,6 +191,7 @@ impl Engine {
             blocking: Arc::new(Semaphore::new(max_blocking)),
             loads: Semaphore::new(load::LOADS),
             kv_locks: Locks::default(),
+            link_locks: Locks::default(),
             alarm: Alarm::default(),
             feed: watch::Sender::new(0),
             draining: watch::Sender::new(false),
@@ -259,6 +268,11 @@ impl Engine {
     /// What seals secrets.
     pub fn seal(&self) -> &dyn Seal {
         &*self.parts.seal
+    }
+
+    /// What stands behind components.
+    pub fn backends(&self) -> &Backends {
+        &self.parts.backends
     }
 
     /// The files of companies.

@@ -141,9 +141,14 @@ impl Engine {
     /// # Errors
     /// With every problem of the draft.
     pub async fn publish_flow(self: &Arc<Self>, edit: &Edit, target: &str) -> Result<Published, EditError> {
+        let known = self.known_components(edit.company).await.map_err(FlowError::from)?;
         let flow = self
             .change_flow(edit, target, "flow.publish", |flow| {
                 let plan = self.compile(&flow.draft).map_err(EditError::Invalid)?;
+                let problems = known.check(&plan.def, self.modules());
+                if !problems.is_empty() {
+                    return Err(EditError::Invalid(problems));
+                }
                 let revision = flow.revision;
                 let (mut flow, docs) = self.mint(edit, flow, plan.def)?;
                 flow.published_revision = Some(revision);
@@ -167,6 +172,10 @@ impl Engine {
         let old = self.version(edit.company, flow.id, version).await?.ok_or(EditError::NoSuchVersion(version))?;
         let def = self.definition(edit.company, old.definition).await?;
         self.compile(&def).map_err(EditError::Invalid)?;
+        let problems = self.known_components(edit.company).await.map_err(FlowError::from)?.check(&def, self.modules());
+        if !problems.is_empty() {
+            return Err(EditError::Invalid(problems));
+        }
         let flow = self
             .change_flow(edit, target, "flow.rollback", |mut flow| {
                 flow.draft = FlowDef { enabled: flow.draft.enabled, ..def.clone() };

@@ -20,7 +20,7 @@ use store::StoreError;
 
 pub use edit::{Edit, EditError, Published as PublishedVersion};
 
-use crate::driver::Engine;
+use crate::driver::{Engine, ReadError};
 use crate::plan::{Plan, Problem, Surroundings};
 
 /// A flow's newest version, ready to run.
@@ -58,6 +58,9 @@ pub enum FlowError {
     /// A definition has no JSON form.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// What it names could not be read.
+    #[error(transparent)]
+    Named(#[from] ReadError),
 }
 
 /// Problems in one line, for messages.

@@ -245,6 +245,8 @@ async fn start(store: &Arc<dyn Store>, peer: &Arc<Peer>, files: &Arc<Files>, set
         http: Arc::new(NoHttp),
         files: files.clone(),
         objects: files.clone(),
+        backends: Default::default(),
+        declared: Default::default(),
         settings,
         probe: None,
     });

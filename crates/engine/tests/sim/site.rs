@@ -177,6 +177,8 @@ fn engine(
         http: Arc::new(NoHttp),
         files: files.clone(),
         objects: files.clone(),
+        backends: Default::default(),
+        declared: Default::default(),
         settings,
         probe,
     })

@@ -11,12 +11,14 @@ mod backup;
 mod check;
 mod cleanup;
 mod completions;
+mod components;
 mod config;
 mod console;
 mod exit;
 mod export;
 mod import;
 mod keys;
+mod links;
 mod migrate;
 mod modules;
 mod part;
@@ -62,10 +64,12 @@ commands! {
     Check(check::Check),
     Cleanup(cleanup::Cleanup),
     Completions(completions::Completions),
+    Components(components::Components),
     Config(config::ConfigCommand),
     Export(export::Export),
     Import(import::Import),
     Keys(keys::Keys),
+    Links(links::Links),
     Migrate(migrate::Migrate),
     Modules(modules::Modules),
     Plays(plays::Plays),

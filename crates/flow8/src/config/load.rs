@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use model::Value;
 
 use super::problem::{Problem, Problems, Source};
-use super::{Config, DEFAULT_FILES, Environment, SETTINGS, Setting, file, rules};
+use super::{Config, DEFAULT_FILES, Environment, SETTINGS, Setting, file, integrations, rules};
 
 /// Everything that a configuration is made of.
 #[derive(Debug, Clone)]
@@ -81,6 +81,10 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     let identity = objects::IDENTITY.iter();
     config.storage.identity =
         identity.filter_map(|name| Some(((*name).to_owned(), inputs.environment.given(name)?.to_owned()))).collect();
+    match integrations::read(&config.integrations.dir, inputs.environment) {
+        Ok(declared) => config.integrations.declared = declared,
+        Err(found) => problems.extend(found),
+    }
     let mut loaded = Loaded { config, file, warnings: Vec::new(), sources };
     // A rule over several settings says nothing sensible where one of them was not taken.
     if problems.is_empty() {

@@ -9,6 +9,7 @@
 
 mod environment;
 mod file;
+mod integrations;
 mod kind;
 mod load;
 mod places;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use environment::Environment;
 pub use file::DEFAULT_FILES;
+pub use integrations::Declaration;
 pub use kind::{
     Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
     Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use modules::provider::{BadRule, EgressPolicy, ProxyOptions};
 use vault::{KeyError, MasterKey};
 
+use super::integrations::Declaration;
 use super::kind::{
     Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
     Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
@@ -229,6 +230,8 @@ pub struct Egress {
 #[derive(Debug, Clone, Default)]
 pub struct Integrations {
     pub dir: PathBuf,
+    /// What the files in `dir` declare. No setting: it follows from `dir`.
+    pub declared: Vec<Declaration>,
 }
 
 /// The administrator that the first start makes.

@@ -2,6 +2,7 @@
 //!
 //! It opens no port and starts no play by itself; whoever opens it does ([`crate::cli`]).
 
+mod components;
 mod guide;
 mod keys;
 pub mod moving;
@@ -111,6 +112,16 @@ pub enum OpenError {
     /// The certificate that flow8 is to show cannot be used.
     #[error("{0}")]
     Tls(String),
+    /// A declared component is not such as what stands behind it takes.
+    #[error("{}: the component {name:?}: {why}", file.display())]
+    Component {
+        /// The file that declares it.
+        file: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The bucket of objects cannot be used.
     #[error("{section}: {error}; {way_out}")]
     Bucket {
@@ -161,8 +172,10 @@ impl Installation {
         let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
         let world = Arc::new(SystemWorld::with_skew(faults.skew));
         let bootstrap = prepare(config, &*store, &ring, &world).await?;
-        let http =
-            Arc::new(HttpClient::new(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))?);
+        let options = http_options(config)?;
+        let http = Arc::new(HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))?);
+        let backends = components::backends(&options, http.clone())?;
+        let declared = components::declared(config, bootstrap.company, &backends)?;
         let engine = Engine::new(engine::Parts {
             store,
             modules: Registry::new(modules::all()),
@@ -171,6 +184,8 @@ impl Installation {
             http: http.clone(),
             files: objects.files,
             objects: objects.values,
+            backends,
+            declared: Arc::new(declared),
             settings: engine::Settings {
                 max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
                 env: config.expressions.variables.clone(),

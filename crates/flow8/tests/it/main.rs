@@ -10,6 +10,7 @@ mod check;
 #[path = "../../../gateway/tests/it/client.rs"]
 mod client;
 mod completions;
+mod components;
 mod config;
 mod dashboard;
 mod demo;

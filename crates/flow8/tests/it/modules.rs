@@ -12,7 +12,7 @@ fn the_list_has_every_module_by_group() {
         assert!(line.is_some_and(|line| line.ends_with(module.summary)), "{}", module.id);
     }
     let groups: Vec<&str> = out.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '`'])).collect();
-    assert_eq!(groups, ["Control", "HTTP", "Data", "Code", "KV", "Storage", "Crypto", "Log"]);
+    assert_eq!(groups, ["Control", "HTTP", "Data", "Code", "KV", "Storage", "Database", "Mail", "Crypto", "Log"]);
 }
 
 #[test]

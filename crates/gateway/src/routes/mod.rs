@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod auth;
 mod companies;
+mod components;
 mod data_keys;
 mod events;
 mod expressions;
@@ -17,6 +18,7 @@ mod flow_versions;
 mod flows;
 mod groups;
 mod kv;
+mod links;
 mod modules;
 mod new_passwords;
 mod oidc;
@@ -41,6 +43,7 @@ pub(crate) fn all() -> Vec<Route> {
         audit::routes(),
         auth::routes(),
         companies::routes(),
+        components::routes(),
         data_keys::routes(),
         events::routes(),
         expressions::routes(),
@@ -53,6 +56,7 @@ pub(crate) fn all() -> Vec<Route> {
         flows::routes(),
         groups::routes(),
         kv::routes(),
+        links::routes(),
         modules::routes(),
         new_passwords::routes(),
         oidc::routes(),

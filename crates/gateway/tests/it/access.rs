@@ -51,11 +51,18 @@ async fn things(stage: &Stage) -> BTreeMap<&'static str, String> {
     let key = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(json!({"name": "k"})).gives(201).await;
     stage.ask("PUT /api/secrets/token").json(json!({"value": "hush-hush"})).gives(204).await;
     stage.ask("POST /api/kv").json(json!({"key": "rate", "value": "hush-hush"})).gives(204).await;
+    let config = json!({"host": "127.0.0.1", "database": "books", "user": "ada"});
+    let component = json!({"name": "hush-books", "kind": "db", "config": config, "secret": {"password": "hush-hush"}});
+    let component = stage.ask("POST /api/components").json(component).gives(201).await;
+    let link = json!({"name": "hush", "kind": "bearer", "hosts": ["a.example"], "secret": {"token": "hush-hush"}});
+    let link = stage.ask("POST /api/links").json(link).gives(201).await;
     stage.ask("POST /api/files?path=a.txt").body("hush-hush").gives(201).await;
     BTreeMap::from([
         ("/api/flows/", flow),
         ("/api/plays/", play),
+        ("/api/components/", id(&component)),
         ("/api/groups/", id(&group)),
+        ("/api/links/", id(&link)),
         ("/api/users/", id(&user)),
         ("/api/auth/api-keys/", id(&key)),
         ("/api/companies/", stage.company.to_string()),
@@ -70,6 +77,7 @@ fn body(path: &str, layer: &str) -> Value {
         "resolve" => json!({"layerId": layer, "decision": "happened"}),
         "rollback" => json!({"version": 1}),
         "try" => json!({"ref": "step", "args": {}}),
+        "authorize" => json!({"redirectUri": "https://flow8.example/api/links/callback"}),
         "layers" | "{layerId}" => json!({"ref": "more", "appId": "var", "args": {"value": 1}}),
         "{name}" => json!({"value": 1}),
         "{id}" if path.starts_with("/api/flows/") => waiting(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::components::Declared;
 use engine::kept::{Policies, Policy};
 use engine::world::{Ids, World as _};
 use engine::{Engine, Parts as EngineParts, Settings as EngineSettings};
@@ -10,7 +11,10 @@ use gateway::{App, Bootstrap, FirstAdmin, Gateway, OidcSettings, Parts, Settings
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocPut, DocWrite, Expect, UniqueKey};
 use model::ids::CompanyId;
+use modules::provider::{Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient, Web};
 use sdk::Registry;
+use sdk::component::{Backends, Component, Kind};
+use sdk::http::Http;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use store::memory::MemoryStore;
@@ -86,13 +90,31 @@ pub(crate) struct Stage {
     token: Token,
 }
 
+/// What a stage is set up with.
+struct Place {
+    store: Arc<dyn Store>,
+    world: Arc<TestWorld>,
+    settings: Settings,
+    oidc: Option<OidcSettings>,
+    http: Arc<dyn Http>,
+    declared: Vec<Component>,
+}
+
+impl Place {
+    /// On that store; all else is as usual.
+    fn of(store: Arc<dyn Store>) -> Self {
+        let (world, http) = (Arc::<TestWorld>::default(), Arc::new(NoHttp));
+        Self { store, world, settings: Settings::default(), oidc: None, http, declared: Vec::new() }
+    }
+}
+
 impl Stage {
     pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        Self::replica(Self::store().await, Arc::new(TestWorld::default()), settings, None).await
+        Self::of(Place { settings, ..Place::of(Self::store().await) }).await
     }
 
     /// On a store where somebody was before, in a world that others may share.
@@ -102,6 +124,24 @@ impl Stage {
         settings: Settings,
         oidc: Option<OidcSettings>,
     ) -> Self {
+        Self::of(Place { world, settings, oidc, ..Place::of(store) }).await
+    }
+
+    /// A stage that reaches real peers on this machine, with components of the configuration.
+    pub(crate) async fn reaching(declared: Vec<Component>) -> Self {
+        Self::of(Place { http: http(), declared, ..Place::of(Self::store().await) }).await
+    }
+
+    /// A replica on a store of several, which reaches real peers on this machine. One of them begins.
+    pub(crate) async fn on(store: Arc<dyn Store>, begins: bool) -> Self {
+        if begins {
+            SEED.get_or_init(Seed::make).await.sow(&*store).await;
+        }
+        Self::of(Place { http: http(), ..Place::of(store) }).await
+    }
+
+    async fn of(place: Place) -> Self {
+        let Place { store, world, settings, oidc, http, declared } = place;
         let master = MasterKey::from_hex(&SEED.get_or_init(Seed::make).await.master).expect("a key");
         let (ring, files) = (Arc::new(KeyRing::new(master)), Arc::<Files>::default());
         let engine = Engine::new(EngineParts {
@@ -109,9 +149,11 @@ impl Stage {
             modules: Registry::new(modules::all()),
             world: world.clone(),
             seal: ring.clone(),
-            http: Arc::new(NoHttp),
+            http: http.clone(),
             files: files.clone(),
             objects: files,
+            backends: backends(http.clone()),
+            declared: Arc::new(Declared::new(declared)),
             settings: EngineSettings::default(),
             probe: None,
         });
@@ -223,6 +265,24 @@ impl Stage {
         let made = self.ask("POST /api/companies").json(json!({"name": "Other", "owner": owner})).gives(201).await;
         let id = made["id"].as_str().expect("an id").to_owned();
         Other { at: self.at, id, sid: self.sign_in(OTHER, PASSWORD).await }
+    }
+}
+
+/// A client that reaches this machine.
+fn http() -> Arc<dyn Http> {
+    let policy = EgressPolicy::new(["127.0.0.1"], []).expect("a policy");
+    Arc::new(HttpClient::new(&HttpOptions { policy, ..HttpOptions::default() }).expect("a client"))
+}
+
+/// What stands behind components.
+fn backends(http: Arc<dyn Http>) -> Backends {
+    let dialer = Arc::new(Dialer::new(&HttpOptions::default()).expect("a dialer"));
+    Backends {
+        db: Arc::new(Postgres::new(dialer.clone())),
+        mail: Arc::new(Smtp::new(dialer)),
+        request: Arc::new(Web::new(Kind::Request, http.clone(), http.clone())),
+        tokens: Arc::new(TokenClient::new(http)),
+        ..Backends::default()
     }
 }
 

@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::stage::Stage;
 
 /// The routes that anybody may call.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 11] = [
     "get /api/auth/callback",
     "get /api/auth/oidc/login",
+    "get /api/links/callback",
     "get /api/openapi.json",
     "get /health",
     "get /health/live",

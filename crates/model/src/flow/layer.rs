@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{ComponentChoice, Ref, is_default};
-use crate::ids::Id;
 use crate::value::{Value, from_value};
 
 /// One flowlet: a module with its arguments, and how it is run.
@@ -63,14 +62,12 @@ pub struct Layer {
     /// Run only on that label of a router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Branch>,
-    /// The component that serves each kind; the company's default where none is given.
+    /// The component that serves each kind, by its id or its name; the one named `default` where none is given.
     #[serde(default, skip_serializing_if = "ComponentChoice::is_empty")]
-    #[schemars(with = "std::collections::BTreeMap<String, Option<String>>")]
     pub component_config_ids: ComponentChoice,
-    /// The stored credential to call out with.
+    /// The stored credential to call out with, by its id or its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub link_id: Option<Id>,
+    pub link_id: Option<String>,
     /// What is sealed at rest and masked wherever it is shown.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sensitive: Sensitive,

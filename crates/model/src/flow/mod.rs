@@ -142,8 +142,8 @@ pub struct FlowVersion {
     pub published_by: Option<UserId>,
 }
 
-/// Which back end each kind of component has, by kind.
-pub type ComponentChoice = BTreeMap<String, Option<crate::ids::Id>>;
+/// The component that serves each kind, by kind: its id or its name.
+pub type ComponentChoice = BTreeMap<String, Option<String>>;
 
 fn yes() -> bool {
     true

@@ -23,6 +23,7 @@ use model::Value;
 use model::failure::Failure;
 use model::limits::HTTP_BODY_BYTES;
 use schemars::JsonSchema;
+use sdk::component::Kind;
 use sdk::http::{HttpRequest, HttpResponse};
 use sdk::{Class, EffectCtx, Group, Mishap, Module, Nature};
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,8 @@ struct Args {
     /// GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS …
     #[serde(default = "get")]
     method: Text,
-    /// Where to: http or https, without name and password.
+    /// Where to: http or https, without name and password. With a component of kind request: a path below
+    /// its baseUrl.
     url: Text,
     /// Headers: a text, or a list of texts, by name.
     headers: Option<Object>,
@@ -101,7 +103,7 @@ struct Out {
 }
 
 pub(crate) fn module() -> Module {
-    Module::effect("curl", Group::Http, "Calls an HTTP peer.", Nature::WRITE, run).by_args(nature).example_args(
+    Module::effect("curl", Group::Http, "Calls an HTTP peer.", Nature::WRITE, run).takes_link().may_be_on(Kind::Request).by_args(nature).example_args(
         r#"{"method":"POST","url":"https://api.example.com/invoices","body":{"total":1.10},"bearerToken":"{{ $secret.token }}"}"#,
     )
 }
@@ -124,6 +126,16 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     let writes = nature(&Value::map([("method", &*method)])).class == Class::Write;
     let mut headers = Headers::of(args.headers.as_ref())?;
     headers.authorize(args.basic_auth.as_ref(), args.bearer_token.as_ref())?;
+    let (url, http) = match ctx.components.get(&Kind::Request) {
+        None => (args.url.to_string(), ctx.http.clone()),
+        Some(component) => {
+            let base = ctx.backends.request.base(component).await?;
+            let url = base.below(&args.url)?;
+            headers.of_base(&base)?;
+            (url, base.http)
+        }
+    };
+    headers.lend(ctx.credential.as_ref(), &url)?;
     if method != "GET" && method != "HEAD" && !headers.has("idempotency-key") {
         headers.add("idempotency-key", &ctx.idempotency_key)?;
     }
@@ -133,15 +145,16 @@ async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     let body = body(args.body, args.body_form.as_ref(), &mut headers)?;
     let request = HttpRequest {
         company: ctx.company,
-        url: url(&args.url, args.query.as_ref())?,
+        url: with_query(&url, args.query.as_ref())?,
         headers: headers.into_pairs(),
         body,
         timeout: call::timeout(&ctx, Some(args.timeout), Duration::MAX),
-        follow_redirects: args.follow_redirects,
+        // A component may be where flows may not go: nobody else says where its calls lead.
+        follow_redirects: args.follow_redirects && !ctx.components.contains_key(&Kind::Request),
         max_body: HTTP_BODY_BYTES,
         method,
     };
-    let answer = ctx.http.send(request).await.map_err(|error| call::mishap(error, writes))?;
+    let answer = http.send(request).await.map_err(|error| call::mishap(error, writes))?;
     if let Some(expected) = args.expect_status {
         check_status(answer.status, &expected, writes)?;
     }
@@ -169,7 +182,7 @@ fn check_status(status: u16, expected: &[u16], writes: bool) -> Result<(), Misha
 }
 
 /// The URL with the parameters behind those that it has.
-fn url(url: &str, query: Option<&Object>) -> Result<String, Failure> {
+fn with_query(url: &str, query: Option<&Object>) -> Result<String, Failure> {
     let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(url.trim().to_owned()) };
     // What is wrong with the URL may be told by nobody: it may hold secrets.
     let mut url = Url::parse(url.trim()).map_err(|_| refused("url: is no URL such as https://example.com/path"))?;
@@ -310,9 +323,9 @@ mod tests {
     fn a_query_is_added_to_the_url() {
         let query: Object = model::value::from_value(&json(r#"{"q":"a b&c","n":[1,2.50],"no":null}"#)).expect("fits");
         assert_eq!(
-            url("https://example.com/x?y=1#z", Some(&query)).expect("fits"),
+            with_query("https://example.com/x?y=1#z", Some(&query)).expect("fits"),
             "https://example.com/x?y=1&q=a+b%26c&n=1&n=2.50#z"
         );
-        assert!(url("no url", Some(&query)).is_err());
+        assert!(with_query("no url", Some(&query)).is_err());
     }
 }

@@ -14,6 +14,12 @@ mod csv_build;
 mod csv_parse;
 mod curl;
 mod date;
+mod db_delete;
+mod db_insert;
+mod db_query;
+mod db_raw;
+mod db_update;
+mod db_upsert;
 mod delay;
 mod end;
 mod enumeration;
@@ -37,6 +43,11 @@ mod math;
 mod regex;
 mod respond;
 mod router;
+mod s3_delete;
+mod s3_download;
+mod s3_list;
+mod s3_upload;
+mod send_mail;
 mod storage_delete;
 mod storage_exists;
 mod storage_list;
@@ -73,6 +84,12 @@ pub fn all() -> Vec<Module> {
         csv_parse::module(),
         curl::module(),
         date::module(),
+        db_delete::module(),
+        db_insert::module(),
+        db_query::module(),
+        db_raw::module(),
+        db_update::module(),
+        db_upsert::module(),
         delay::module(),
         end::module(),
         enumeration::module(),
@@ -96,6 +113,11 @@ pub fn all() -> Vec<Module> {
         regex::module(),
         respond::module(),
         router::module(),
+        s3_delete::module(),
+        s3_download::module(),
+        s3_list::module(),
+        s3_upload::module(),
+        send_mail::module(),
         storage_delete::module(),
         storage_exists::module(),
         storage_list::module(),

@@ -49,6 +49,7 @@ struct Out {
 
 pub(crate) fn module() -> Module {
     Module::effect("wget", Group::Http, "Fetches a file into the storage.", Nature::PUT, run)
+        .takes_link()
         .example_args(r#"{"url":"https://example.com/report.pdf","path":"reports/2026.pdf"}"#)
 }
 
@@ -58,6 +59,7 @@ const HTTP_STATUS: &str = "HTTP_STATUS";
 async fn run(args: Args, ctx: Arc<EffectCtx>) -> Result<Out, Mishap> {
     let mut headers = Headers::of(args.headers.as_ref())?;
     headers.authorize(args.basic_auth.as_ref(), args.bearer_token.as_ref())?;
+    headers.lend(ctx.credential.as_ref(), &args.url)?;
     let request = HttpRequest {
         company: ctx.company,
         method: "GET".into(),

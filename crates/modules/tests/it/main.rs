@@ -1,6 +1,9 @@
 //! The providers as the application uses them: real sockets, real files, nothing outside.
 
+mod databases;
+mod effects;
 mod files;
+mod mails;
 mod outcome;
 mod peers;
 mod proxies;

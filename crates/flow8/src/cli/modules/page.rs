@@ -89,6 +89,8 @@ fn group_name(group: Group) -> &'static str {
         Group::Code => "Code",
         Group::Kv => "KV",
         Group::Storage => "Storage",
+        Group::Database => "Database",
+        Group::Mail => "Mail",
         Group::Crypto => "Crypto",
         Group::Log => "Log",
     }
