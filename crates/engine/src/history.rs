@@ -7,7 +7,7 @@ use model::batch::Chunk;
 use model::codec::CodecError;
 use model::failure::{Failure, code};
 use model::ids::{LayerId, PlayId, ReplicaId};
-use model::payload::{MASK, Payload};
+use model::payload::{Digest, MASK, Payload};
 use model::play::{LayerState, PlayKey};
 use model::record::{AfterAttempt, Entry, LogLine, Record, StepEnd, StepId, WaitOn};
 use model::time::Timestamp;
@@ -92,6 +92,8 @@ pub struct LayerRow {
     pub waits_for: Option<WaitOn>,
     /// Until when it waits.
     pub until: Option<Timestamp>,
+    /// The digest of the arguments that wait for approval, or did.
+    pub asked: Option<Digest>,
     /// The play whose step was taken over.
     pub reused_from: Option<PlayId>,
 }
@@ -132,8 +134,9 @@ impl Layers {
     pub fn take(&mut self, play: PlayId, entry: Entry) {
         let at = entry.at;
         match entry.record {
-            Record::ApprovalAsked { step, args, expires_at, .. } => {
+            Record::ApprovalAsked { step, args, digest, expires_at } => {
                 let row = self.row(play, &step, at);
+                row.asked = Some(digest);
                 row.state = LayerState::Wait;
                 row.args = Some(args);
                 row.until = expires_at;
@@ -213,6 +216,7 @@ impl Layers {
                 replica: None,
                 waits_for: None,
                 until: None,
+                asked: None,
                 reused_from: None,
             }
         })

@@ -14,6 +14,7 @@ pub mod history;
 pub mod kept;
 pub mod kv;
 pub mod links;
+mod mask;
 pub mod pack;
 pub mod plan;
 pub mod state;

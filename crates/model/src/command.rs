@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::ids::LayerId;
+use crate::payload::Digest;
 use crate::record::Resolution;
 use crate::value::Value;
 
@@ -17,6 +18,9 @@ pub enum Command {
         layer: LayerId,
         /// Yes or no.
         approved: bool,
+        /// The digest of what was shown to whoever decides, where they say; another than what waits is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Digest>,
         /// Why.
         note: Option<String>,
         /// Who.

@@ -134,7 +134,7 @@ pub enum Record {
         step: StepId,
         /// What would run.
         args: Payload,
-        /// The digest of the arguments' canonical JSON: what a decision is about.
+        /// The digest of the arguments' canonical JSON, sensitive parts masked: what a decision is about.
         digest: Digest,
         /// When nobody has decided by then, it counts as the flowlet says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +148,9 @@ pub enum Record {
         actor: Actor,
         /// Whether it may run.
         approved: bool,
+        /// The digest of what the decision is about: the flow's version, the play, the step and its arguments.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Digest>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,

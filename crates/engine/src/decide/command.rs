@@ -4,10 +4,12 @@ use model::actor::{Actor, ActorKind};
 use model::failure::{Failure, code};
 use model::flow::Approval;
 use model::ids::LayerId;
+use model::payload::Digest;
 use model::play::Trigger;
 use model::record::{Record, Resolution, StepId, Stop, Verdict};
 
 use super::attempt::{Told, done, give_up, intend, unknown};
+use super::seen::{seen, shown_digest};
 use super::{Command, Ctx, Decision, Refusal};
 use crate::state::{Active, At, Phase};
 
@@ -17,9 +19,10 @@ pub(super) fn command(ctx: Ctx<'_>, command: Command) -> Result<Decision, Refusa
         return Err(Refusal::Ended);
     }
     match command {
-        Command::Approve { layer, approved, note, actor, roles, is_admin } => {
-            let (step, _) = find(ctx, layer, |at| matches!(at, At::Approval { .. }))?;
-            approve(ctx, &step, approved, note, actor, &roles, is_admin)
+        Command::Approve { layer, approved, seen, note, actor, roles, is_admin } => {
+            let (step, active) = find(ctx, layer, |at| matches!(at, At::Approval { .. }))?;
+            let seen = as_seen(ctx, layer, active, seen)?;
+            approve(ctx, &step, Judgement { approved, seen, note, actor }, &roles, is_admin)
         }
         Command::Resolve { layer, decision, out, note, actor } => {
             let (step, active) = find(ctx, layer, |at| matches!(at, At::InDoubt(..)))?;
@@ -53,15 +56,37 @@ fn find<'a>(ctx: Ctx<'a>, layer: LayerId, is_at: impl Fn(&At) -> bool) -> Result
     found.map(|(step, active)| (step.clone(), active)).ok_or(Refusal::NoSuchStep)
 }
 
+/// The digest of what waits for a decision, which is what was shown.
+fn as_seen(ctx: Ctx<'_>, layer: LayerId, active: &Active, shown: Option<Digest>) -> Result<Option<Digest>, Refusal> {
+    let At::Approval { digest, .. } = &active.at else { return Ok(None) };
+    // What is frozen does not change, but in a store that somebody has written to.
+    if shown_digest(&active.args).is_some_and(|shown| shown != *digest) {
+        return Err(Refusal::NotNow("the arguments are not those that wait for approval: they were altered".into()));
+    }
+    let is = seen(ctx.header, layer, *digest);
+    if shown.is_some_and(|shown| shown != is) {
+        let message = "what waits for approval is not what you were shown; look at it again";
+        return Err(Refusal::NotNow(message.into()));
+    }
+    Ok(Some(is))
+}
+
+/// What somebody decided, about what.
+struct Judgement {
+    approved: bool,
+    seen: Option<Digest>,
+    note: Option<String>,
+    actor: Actor,
+}
+
 fn approve(
     ctx: Ctx<'_>,
     step: &StepId,
-    approved: bool,
-    note: Option<String>,
-    actor: Actor,
+    judgement: Judgement,
     roles: &[String],
     is_admin: bool,
 ) -> Result<Decision, Refusal> {
+    let Judgement { approved, seen, note, actor } = judgement;
     let terms = ctx.plan.layer(step).def.needs_approval.clone().unwrap_or_default();
     may_decide(ctx, &terms, &actor, roles, is_admin)?;
     if let Some(At::Approval { given, .. }) = ctx.state.active(step).map(|active| &active.at)
@@ -70,7 +95,7 @@ fn approve(
         return Err(Refusal::NotNow("you have approved this already; somebody else must, too".into()));
     }
     let why = note.clone();
-    let mut decision = Decision::record(Record::ApprovalGiven { step: step.clone(), actor, approved, note });
+    let mut decision = Decision::record(Record::ApprovalGiven { step: step.clone(), actor, approved, seen, note });
     if !approved {
         let message = why.map_or_else(|| "declined".to_owned(), |why| format!("declined: {why}"));
         let failure = Failure::new(code::APPROVAL_DECLINED, message);

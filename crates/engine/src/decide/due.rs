@@ -63,8 +63,13 @@ fn approval_expired(ctx: Ctx<'_>, step: &StepId) -> Decision {
     let terms = ctx.plan.layer(step).def.needs_approval.clone().unwrap_or_default();
     let approved = terms.on_expire == OnExpire::Approved;
     let note = Some("nobody decided in time".to_owned());
-    let mut decision =
-        Decision::record(Record::ApprovalGiven { step: step.clone(), actor: Actor::system(), approved, note });
+    let mut decision = Decision::record(Record::ApprovalGiven {
+        step: step.clone(),
+        actor: Actor::system(),
+        approved,
+        seen: None,
+        note,
+    });
     if !approved {
         let failure = Failure::new(code::APPROVAL_DECLINED, "nobody approved in time");
         decision.join(give_up(ctx, step, Told::nothing(ctx).failed(failure)));

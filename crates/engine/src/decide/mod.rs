@@ -9,6 +9,7 @@ mod command;
 mod due;
 mod message;
 mod scope;
+mod seen;
 mod step;
 mod wind;
 
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Plan;
 use crate::state::PlayState;
 
+pub use self::seen::seen;
 pub use model::command::Command;
 pub use scope::FactScope;
 pub(crate) use scope::StepScope;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expr::{Budget, Need, ReadRoot, Scope, Stop, test_filter};
 use model::failure::{Failure, code};
 use model::flow::FilterMode;
-use model::payload::{Digest, Payload};
+use model::payload::Payload;
 use model::play::LayerState;
 use model::record::{Facts, Record, StepEnd, StepId, Verdict};
 use model::time::Timestamp;
@@ -13,6 +13,7 @@ use model::value::{Map, Value};
 use sdk::{Role, Run};
 
 use super::scope::StepScope;
+use super::seen::shown_digest;
 use super::{AttemptEnd, Ctx, Decision, Effect, Ran, attempt};
 use crate::plan::{FilterPlan, PlanLayer, Work};
 use crate::state::{At, FrameId};
@@ -157,10 +158,11 @@ pub(super) fn payload(value: Value, sensitive: &Arc<[String]>) -> Payload {
 
 fn ask_approval(ctx: Ctx<'_>, step: &StepId, layer: &PlanLayer, args: Value) -> Decision {
     let terms = layer.def.needs_approval.clone().unwrap_or_default();
+    let args = frozen(args, &layer.work);
     Decision::record(Record::ApprovalAsked {
         step: step.clone(),
-        digest: Digest::of(args.to_canonical_json().as_bytes()),
-        args: frozen(args, &layer.work),
+        digest: shown_digest(&args).unwrap_or_default(),
+        args,
         expires_at: terms.expires_in.map(|seconds| ctx.now.plus(std::time::Duration::from_secs(seconds))),
     })
 }

@@ -3,6 +3,7 @@
 use model::actor::Actor;
 use model::audit::AuditRow;
 use model::play::PlayHeader;
+use model::record::Record;
 use model::time::Timestamp;
 use model::value::{Value, to_value};
 
@@ -32,16 +33,30 @@ pub(super) fn of_play(
     }
 }
 
-/// Somebody's command was taken.
-pub(super) fn of_command(header: &PlayHeader, command: &Command, request: &RequestInfo, now: Timestamp) -> AuditRow {
+/// Somebody's command was taken, and led to these records.
+pub(super) fn of_command(
+    header: &PlayHeader,
+    command: &Command,
+    records: &[Record],
+    request: &RequestInfo,
+    now: Timestamp,
+) -> AuditRow {
     let row = |actor: &Actor, action: &str, after: Value| of_play(header, actor, action, after, request, now);
     let text = |text: &Option<String>| Value::from(text.clone());
     match command {
         Command::Approve { layer, approved, note, actor, .. } => {
+            let seen = records.iter().find_map(|record| match record {
+                Record::ApprovalGiven { seen, .. } => *seen,
+                _ => None,
+            });
             let decision = if *approved { "approved" } else { "declined" };
             let layer = layer.to_string();
-            let after =
-                Value::map([("layerId", Value::from(layer)), ("decision", decision.into()), ("note", text(note))]);
+            let after = Value::map([
+                ("layerId", Value::from(layer)),
+                ("decision", decision.into()),
+                ("note", text(note)),
+                ("digest", text(&seen.map(|seen| seen.to_string()))),
+            ]);
             row(actor, "play.approve", after)
         }
         Command::Resolve { layer, decision, note, actor, .. } => {

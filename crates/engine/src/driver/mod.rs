@@ -337,7 +337,7 @@ impl Engine {
                 return self.ask_elsewhere(play, command, request).await;
             }
             let (reply, answer) = tokio::sync::oneshot::channel();
-            self.note(play, Note::Command(command.clone(), request.clone(), reply));
+            self.note(play, Note::Command(Box::new(command.clone()), request.clone(), reply));
             if let Ok(outcome) = answer.await {
                 return outcome;
             }

@@ -40,7 +40,7 @@ use crate::state::{At, PlayState};
 /// What a play in memory is told.
 pub(super) enum Note {
     /// Somebody wants something.
-    Command(Command, RequestInfo, oneshot::Sender<Result<(), EngineError>>),
+    Command(Box<Command>, RequestInfo, oneshot::Sender<Result<(), EngineError>>),
     /// There are messages in the store.
     Mail,
     /// Its turn has come to make an attempt.
@@ -529,7 +529,7 @@ impl Running {
                 self.waiting_for_permit.drain(..).rev().for_each(|step| self.state.put_back(step));
             }
             Note::Watch(watcher) => self.watchers.push(watcher),
-            Note::Command(command, request, reply) => match self.obey(command, &request) {
+            Note::Command(command, request, reply) => match self.obey(*command, &request) {
                 Ok(()) => self.replies.push(reply),
                 Err(refusal) => {
                     // Whoever asked may have gone away.
@@ -545,8 +545,8 @@ impl Running {
     /// Where it is refused; then nothing has changed.
     pub(super) fn obey(&mut self, command: Command, request: &RequestInfo) -> Result<(), Refusal> {
         let now = self.engine.now();
-        let row = audit::of_command(&self.header, &command, request, now);
-        let decision = decide(self.ctx(now), Input::Command(command))?;
+        let decision = decide(self.ctx(now), Input::Command(command.clone()))?;
+        let row = audit::of_command(&self.header, &command, &decision.records, request, now);
         self.absorb(decision, now);
         self.pending.audit.push(row);
         if self.pending.approval {

@@ -3,9 +3,10 @@
 use model::failure::Failure;
 use model::payload::MASK;
 use model::record::LogLine;
-use model::value::{Map, Value};
+use model::value::Value;
 
 use super::{Reads, Tried};
+use crate::mask::mask;
 use crate::plan::PlanLayer;
 
 /// The same, as it may be shown: without what is sensitive, and without any secret that was read.
@@ -39,24 +40,5 @@ fn texts(value: &Value, all: &mut Vec<String>) {
         Value::List(items) => items.iter().for_each(|item| texts(item, all)),
         Value::Map(fields) => fields.iter().for_each(|(_, field)| texts(field, all)),
         _ => {}
-    }
-}
-
-fn mask(value: &Value, at: &str, pointers: &[String], text: &impl Fn(&str) -> String) -> Value {
-    if pointers.iter().any(|pointer| pointer == at) {
-        return MASK.into();
-    }
-    let below = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-    match value {
-        Value::Text(whole) => text(whole).into(),
-        Value::List(items) => {
-            let items = items.iter().enumerate();
-            items.map(|(at, item)| mask(item, &below(&at.to_string()), pointers, text)).collect::<Vec<_>>().into()
-        }
-        Value::Map(fields) => {
-            let fields = fields.iter().map(|(key, field)| (key.clone(), mask(field, &below(key), pointers, text)));
-            fields.collect::<Map>().into()
-        }
-        other => other.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! The inbox: what waits for a person.
 
+use engine::decide::seen;
 use http::Method;
 use model::batch::WaitKind;
 use model::ids::{FlowId, LayerId, PlayId};
@@ -64,6 +65,10 @@ struct Asked {
     until: Option<Timestamp>,
     /// What would run, or was run; secrets masked.
     args: Value,
+    /// Of an approval: the SHA-256 of all that is decided about, in hex. A decision that gives it back is about this
+    /// and nothing else; the audit log keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Asked>>, ApiError> {
@@ -99,11 +104,12 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Asked>>, ApiE
             play_id: wait.play.play,
             layer_id: wait.layer,
             flow_id: header.flow.id,
-            flow_name: header.flow.name,
+            flow_name: header.flow.name.clone(),
             name: plan.layer(&row.step).name().to_owned(),
             since: wait.since,
             until: row.until,
             args,
+            digest: row.asked.map(|args| seen(&header, wait.layer, args).to_string()),
         });
     }
     Ok(Reply::ok(paging.page_of(data, total)))

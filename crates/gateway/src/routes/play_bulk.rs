@@ -215,7 +215,7 @@ async fn answer_all<B>(
 async fn approve_all(call: Call<Nothing, Nothing, Json<BulkApproval>>) -> Result<Reply<BulkOutcome>, ApiError> {
     let caller = call.caller()?.clone();
     let BulkApproval { filter, decision, note } = call.body.0.clone();
-    answer_all(&call, &filter, WaitKind::Approval, |layer| approval(&caller, layer, decision, note.clone())).await
+    answer_all(&call, &filter, WaitKind::Approval, |layer| approval(&caller, layer, decision, None, note.clone())).await
 }
 
 async fn resolve_all(call: Call<Nothing, Nothing, Json<BulkAnswer>>) -> Result<Reply<BulkOutcome>, ApiError> {

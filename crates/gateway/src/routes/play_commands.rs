@@ -3,6 +3,7 @@
 use engine::decide::Command;
 use http::{Method, StatusCode};
 use model::ids::LayerId;
+use model::payload::Digest;
 use model::record::Resolution;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -71,6 +72,9 @@ struct Approval {
     decision: Decision,
     /// Why.
     note: Option<String>,
+    /// The `digest` that GET `/approvals` gave: where something else waits for approval by now, nothing is decided.
+    #[schemars(with = "Option<String>")]
+    digest: Option<Digest>,
 }
 
 /// What became of an attempt.
@@ -112,10 +116,17 @@ async fn carry_out<Q, B>(call: &Call<ById, Q, B>, command: Command) -> Result<Re
     Ok(Reply::ok(PlayView::of(header(call, key.play).await?)))
 }
 
-pub(super) fn approval(caller: &Caller, layer: LayerId, decision: Decision, note: Option<String>) -> Command {
+pub(super) fn approval(
+    caller: &Caller,
+    layer: LayerId,
+    decision: Decision,
+    seen: Option<Digest>,
+    note: Option<String>,
+) -> Command {
     Command::Approve {
         layer,
         approved: decision == Decision::Approved,
+        seen,
         note,
         actor: caller.actor.clone(),
         roles: caller.roles.iter().map(|role| role.as_str().to_owned()).collect(),
@@ -124,8 +135,8 @@ pub(super) fn approval(caller: &Caller, layer: LayerId, decision: Decision, note
 }
 
 async fn approve(call: Call<ById, Nothing, Json<Approval>>) -> Result<Reply<PlayView>, ApiError> {
-    let Json(Approval { layer_id, decision, note }) = &call.body;
-    let command = approval(call.caller()?, *layer_id, *decision, note.clone());
+    let Json(Approval { layer_id, decision, note, digest }) = &call.body;
+    let command = approval(call.caller()?, *layer_id, *decision, *digest, note.clone());
     carry_out(&call, command).await
 }
 

@@ -52,3 +52,37 @@ async fn a_no_fails_the_play_and_many_are_decided_at_once() {
         assert_eq!((&ended["state"], &ended["error"]["code"]), (&json!("FAIL"), &json!("APPROVAL_DECLINED")));
     }
 }
+
+#[tokio::test]
+async fn a_decision_is_about_what_was_shown_and_the_audit_log_keeps_its_digest() {
+    let stage = Stage::new().await;
+    let mut flow =
+        one("Pay", "var", json!({"value": {"sum": "{{ $prev.args.sum }}", "card": "{{ $prev.args.card }}"}}));
+    flow["layers"][0]["needsApproval"] = json!(true);
+    flow["layers"][0]["sensitive"] = json!({"args": ["/value/card"]});
+    let flow = stage.flow(flow).await;
+    let run = async |sum: u32, card: &str| {
+        let args = json!({"args": {"sum": sum, "card": card}});
+        let said = stage.ask(&format!("POST /api/flows/{flow}/run?wait=60")).json(args).gives(202).await;
+        let play = said["playId"].as_str().expect("an id").to_owned();
+        let asked = stage.ask(&format!("GET /api/approvals?playId={play}")).gives(200).await["data"][0].clone();
+        (play, asked)
+    };
+    let (first, of_first) = run(5, "4000-0012").await;
+    let (_, of_second) = run(5, "4000-0013").await;
+    let digest = of_first["digest"].as_str().expect("a digest");
+    assert_eq!(digest.len(), 64, "{of_first}");
+    assert_ne!(digest, of_second["digest"], "another play is something else");
+    assert_eq!(of_first["args"], json!({"value": {"sum": 5, "card": "••••••"}}));
+    let decide = |digest: &serde_json::Value| {
+        let body = json!({"layerId": of_first["layerId"], "decision": "approved", "digest": digest});
+        stage.ask(&format!("POST /api/plays/{first}/approve")).json(body)
+    };
+    let message = decide(&of_second["digest"]).refused(409, "CONFLICT").await;
+    assert!(message.contains("not what you were shown"), "{message}");
+    decide(&json!("12")).refused(400, "VALIDATION_ERROR").await;
+    decide(&of_first["digest"]).gives(200).await;
+    stage.ended(&first).await;
+    let row = stage.ask("GET /api/audit?action=play.approve").gives(200).await;
+    assert_eq!((&row["total"], &row["data"][0]["after"]["digest"]), (&json!(1), &json!(digest)));
+}
