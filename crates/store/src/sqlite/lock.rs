@@ -9,7 +9,15 @@ use crate::StoreError;
 /// Held as long as the store is open. The system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is just being started has a copy of it, and with it the
+        // lock, until it runs a program of its own. Where this fails, closing is all there is.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -39,7 +47,7 @@ impl Lock {
                 let written =
                     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(pid.as_bytes()));
                 written.map_err(cannot)?;
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
@@ -69,4 +77,29 @@ fn make(folder: &Path) -> Result<(), Error> {
         made => made?,
     }
     File::open(above)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A process that is being started has a copy of every open file until it runs a program of its own.
+    #[test]
+    fn whoever_lets_go_does_not_wait_for_processes_that_it_starts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Acquire) {
+                    Command::new("true").status().expect("runs");
+                }
+            });
+            let taken = (0..3_000).map(|_| Lock::take(folder.path()).map(drop)).find(Result::is_err);
+            is_over.store(true, Ordering::Release);
+            assert_eq!(taken, None);
+        });
+    }
 }
