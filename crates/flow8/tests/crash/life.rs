@@ -107,11 +107,12 @@ pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
         }
         settle(&first, PLAYS).await
     };
-    match until {
-        Some(until) => drop(tokio::time::timeout_at(until, work).await),
-        None => drop(work.await),
-    }
-    let has_died = first.is_gone();
+    let settled = match until {
+        Some(until) => tokio::time::timeout_at(until, work).await.ok().flatten(),
+        None => work.await,
+    };
+    // Where nothing answers any more it has died, though the system may not have told its parent yet.
+    let has_died = settled.is_none();
     first.kill();
     // A failure point may be passed less often than the seed says; then all ended before.
     let death = if has_died || matches!(death, Death::After(_)) { death } else { Death::None };

@@ -74,11 +74,6 @@ impl Server {
         let _ = self.process.kill();
         self.process.wait().expect("ends");
     }
-
-    /// Whether it has ended.
-    pub(crate) fn is_gone(&mut self) -> bool {
-        self.process.try_wait().expect("can be asked").is_some()
-    }
 }
 
 impl Drop for Server {
