@@ -275,6 +275,11 @@ async fn view(store: &dyn Store) -> Vec<String> {
             see(format!("{:?}", store.docs(&DocQuery::all(company, kind, 100)).await.expect("reads")));
         }
         let feed = store.feed(Some(company), 0, 100).await.expect("reads");
+        assert!(feed.is_sorted_by(|one, next| one.feed < next.feed), "{feed:?}");
+        if let Some(middle) = feed.get(feed.len() / 2) {
+            let rest = store.feed(Some(company), middle.feed, 100).await.expect("reads");
+            assert_eq!(rest, feed[feed.len() / 2 + 1..], "behind a place stands what comes after it");
+        }
         see(format!("{:?}", feed.into_iter().map(|row| (row.play, row.chunk)).collect::<Vec<_>>()));
     }
     for company in [COMPANY, OTHER] {
