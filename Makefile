@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DATA ?= ./data
 
-.PHONY: help run build check test test-long test-cluster bench needs clean
+.PHONY: help run build check deny test test-long test-cluster bench needs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,14 +14,17 @@ run: build ## Build, and serve at http://localhost:4454 with the examples loaded
 build: ## Build the release binary
 	$(CARGO) build --release -p flow8
 
-check: ## Formatting and lints
+check: deny ## Formatting, lints, and what our dependencies may be
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+deny: ## Hold our dependencies against deny.toml: licences, versions, sources, advisories
+	./scripts/deny
 
 test: needs check ## Every test but the long suites
 	$(CARGO) test --workspace
 
-test-long: needs ## The long suites: more seeds of the simulation, the power cut and the crash test
+test-long: needs ## The long suites: more seeds of the simulation, the power cut and the crash test, hostile input
 	./scripts/test-long
 
 test-cluster: needs ## Three replicas on three database servers, and whatever may fail of them; FLOW8_SEEDS=n for more

@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// Where channels answer.
+    pub(crate) channels: SocketAddr,
     /// From the start of the process to the first good answer of `/health/ready`.
     pub(crate) ready_after: Duration,
     /// The first company, in the hands of whoever may read the data folder.
@@ -60,7 +62,20 @@ impl Server {
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH")).current_dir(folder);
         command.env("FLOW8_BOOTSTRAP_ADMIN_EMAIL", "bench@example.com");
         command.env("FLOW8_BOOTSTRAP_ADMIN_PASSWORD", "long-enough-to-be-taken-0");
-        command.args(["serve", "--port", "0", "--set", "egress.allow=127.0.0.0/8", "--ready-file"]).arg(&ready);
+        command
+            .args([
+                "serve",
+                "--port",
+                "0",
+                "--set",
+                "channels.port=0",
+                "--set",
+                "mcp.port=0",
+                "--set",
+                "egress.allow=127.0.0.0/8",
+                "--ready-file",
+            ])
+            .arg(&ready);
         command.arg("--data-dir").arg(&data).stdout(Stdio::null()).stderr(File::create(&log)?);
         let begun = Instant::now();
         let mut process = Process::start(&mut command)?;
@@ -74,11 +89,13 @@ impl Server {
         let place: Value = serde_json::from_slice(&fs::read(data.join("server.json"))?)?;
         let text = |key: &str| place[key].as_str().unwrap_or_default().to_owned();
         let address: SocketAddr = text("url").trim_start_matches("http://").parse()?;
+        let places: Value = serde_json::from_slice(&fs::read(&ready)?)?;
+        let channels = places["channels"].as_str().unwrap_or_default().trim_start_matches("http://").parse()?;
         while call(address, &request("GET", "/health/ready", "accept: */*", b""))?.status != 200 {
             std::thread::sleep(LOOK);
         }
         let home = Company::of(address, &text("token"));
-        Ok(Self { process, address, ready_after: begun.elapsed(), home, data })
+        Ok(Self { process, address, channels, ready_after: begun.elapsed(), home, data })
     }
 
     /// Plays that have not ended, as the store itself says.

@@ -7,6 +7,7 @@ mod loops;
 mod mongo;
 mod pure;
 mod timers;
+mod webhook;
 mod writes;
 
 use std::path::PathBuf;
@@ -33,9 +34,10 @@ pub(crate) struct Stage {
 type Row = fn(&Stage) -> Outcome<Vec<Line>>;
 
 /// Every row, by the name that `--only` takes.
-pub(crate) const ROWS: [(&str, Row); 13] = [
+pub(crate) const ROWS: [(&str, Row); 14] = [
     ("pure", pure::busy),
     ("single", pure::single),
+    ("webhook", webhook::row),
     ("background", background::row),
     ("writes", writes::row),
     ("loop", loops::row),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use model::batch::Batch;
-use model::doc::{DocWrite, Expect};
+use model::doc::{DocKind, DocWrite, Expect};
 use model::ids::CompanyId;
 use model::payload::Digest;
 use model::time::Timestamp;
-use store::{AuditEntry, AuditSpan, CommitError};
+use store::{AuditEntry, AuditSpan, CommitError, DocQuery};
 
 use crate::chain::{Chain, Position, chain_key, make_key, position_key, segment_key, signing_key, stored};
 use crate::segment::{SEGMENT_ROWS, Segment, Signed};
@@ -45,7 +45,15 @@ pub(crate) async fn seal(log: &Log, now: Timestamp) -> Result<u64, AuditError> {
             by_company.entry(entry.company).or_default().push(entry);
         }
         for (company, entries) in by_company {
-            docs.extend(link(log, now, company, &entries).await?);
+            match link(log, now, company, &entries).await {
+                Ok(linked) => docs.extend(linked),
+                // The company was erased, and somebody wrote this at that very moment: it goes with all else. The
+                // logs of the others do not wait for it.
+                Err(error) if has_no_key(log, company).await? => {
+                    tracing::warn!(%error, %company, "rows of a company without a key are not sealed");
+                }
+                Err(error) => return Err(error),
+            }
         }
         match store.commit(Batch { docs, ..Batch::default() }).await {
             Ok(_) => sealed += count as u64,
@@ -57,6 +65,10 @@ pub(crate) async fn seal(log: &Log, now: Timestamp) -> Result<u64, AuditError> {
             return Ok(sealed);
         }
     }
+}
+
+async fn has_no_key(log: &Log, company: CompanyId) -> Result<bool, AuditError> {
+    Ok(log.store.docs(&DocQuery::all(company, DocKind::DataKey, 1)).await?.is_empty())
 }
 
 /// What makes rows the next segment of their company's chain.

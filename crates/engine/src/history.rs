@@ -241,10 +241,19 @@ impl Engine {
     ///
     /// # Errors
     /// Where the records cannot be read.
-    pub async fn each_record(&self, play: PlayKey, mut each: impl FnMut(Entry) -> bool) -> Result<(), ReadError> {
-        let mut from = 0;
+    pub async fn each_record(&self, play: PlayKey, each: impl FnMut(Entry) -> bool) -> Result<(), ReadError> {
+        self.each_record_from(play, &mut 0, each).await
+    }
+
+    /// As [`Engine::each_record`], from a place on, which moves on behind what was read.
+    pub(crate) async fn each_record_from(
+        &self,
+        play: PlayKey,
+        from: &mut u64,
+        mut each: impl FnMut(Entry) -> bool,
+    ) -> Result<(), ReadError> {
         loop {
-            let chunks = self.parts.store.chunks(play, from, CHUNKS).await?;
+            let chunks = self.parts.store.chunks(play, *from, CHUNKS).await?;
             let Some(last) = chunks.last() else { return Ok(()) };
             let next = last.from + u64::from(last.count);
             for chunk in &chunks {
@@ -254,7 +263,7 @@ impl Engine {
                     }
                 }
             }
-            from = next;
+            *from = next;
         }
     }
 

@@ -19,6 +19,7 @@ pub mod pack;
 pub mod plan;
 pub mod state;
 pub mod trial;
+pub mod uses;
 pub mod world;
 
 pub use driver::{Engine, Parts, Settings};

@@ -34,7 +34,7 @@ pub(crate) fn start(
     let url = format!("{}/v1/traces", endpoint.url().as_str().trim_end_matches('/'));
     let http = service(config)?;
     let (taker, spans) = mpsc::channel(SPANS_KEPT);
-    installation.engine.hand_spans_to(taker);
+    installation.engine.hand_spans_to(taker, config.otel.sample_ratio.get());
     let replica = installation.engine.replica().to_string();
     let collector = Collector { http, url, replica, is_reached: true };
     Ok(Some(tokio::spawn(send(collector, spans, stop))))

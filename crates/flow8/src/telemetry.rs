@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -12,7 +12,7 @@ use tracing_subscriber::{Layer as _, Registry, fmt};
 use crate::config::{LogFormat, LogLevel};
 
 /// What decides which lines are written.
-static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Begins to write log lines. A second call changes nothing.
 pub(crate) fn start(level: LogLevel, format: LogFormat) {
@@ -39,12 +39,17 @@ pub(crate) fn set_level(level: LogLevel) {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+/// Libraries that write a line for each request are heard where somebody wants to know everything.
+const TALKATIVE: [&str; 1] = ["rmcp"];
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
+    };
+    let quiet = if level >= LevelFilter::DEBUG { level } else { level.min(LevelFilter::WARN) };
+    Targets::new().with_default(level).with_targets(TALKATIVE.map(|library| (library, quiet)))
 }

@@ -1,7 +1,9 @@
 //! Who may do what: [`Permission`], [`Role`], and the [`Caller`] that a request comes from.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::actor::Actor;
-use model::ids::{CompanyId, UserId};
+use model::ids::{CompanyId, GroupId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vault::TokenHash;
@@ -27,6 +29,12 @@ pub enum Permission {
     /// To see flows.
     #[serde(rename = "flows:view")]
     FlowsView,
+    /// To call, over MCP, the tools of channels.
+    #[serde(rename = "mcp")]
+    Mcp,
+    /// To call, over MCP, the tools with which flows are looked after: as far as the other permissions go.
+    #[serde(rename = "mcp:manage")]
+    McpManage,
     /// To cancel, hold, resume, resolve and retry plays.
     #[serde(rename = "plays:control")]
     PlaysControl,
@@ -40,13 +48,15 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Admin,
         Self::ApprovalsDecide,
         Self::AuditView,
         Self::FlowsEdit,
         Self::FlowsRun,
         Self::FlowsView,
+        Self::Mcp,
+        Self::McpManage,
         Self::PlaysControl,
         Self::PlaysView,
         Self::SecretsManage,
@@ -61,6 +71,8 @@ impl Permission {
             Self::FlowsEdit => "flows:edit",
             Self::FlowsRun => "flows:run",
             Self::FlowsView => "flows:view",
+            Self::Mcp => "mcp",
+            Self::McpManage => "mcp:manage",
             Self::PlaysControl => "plays:control",
             Self::PlaysView => "plays:view",
             Self::SecretsManage => "secrets:manage",
@@ -105,12 +117,13 @@ impl Role {
     /// What it allows.
     pub fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            ApprovalsDecide, AuditView, FlowsEdit, FlowsRun, FlowsView, PlaysControl, PlaysView, SecretsManage,
+            ApprovalsDecide, AuditView, FlowsEdit, FlowsRun, FlowsView, Mcp, McpManage, PlaysControl, PlaysView,
+            SecretsManage,
         };
         match self {
             Self::Owner | Self::Admin => &Permission::ALL,
-            Self::Builder => &[FlowsView, FlowsEdit, FlowsRun, PlaysView, SecretsManage],
-            Self::Operator => &[FlowsView, FlowsRun, PlaysView, PlaysControl],
+            Self::Builder => &[FlowsView, FlowsEdit, FlowsRun, Mcp, McpManage, PlaysView, SecretsManage],
+            Self::Operator => &[FlowsView, FlowsRun, Mcp, McpManage, PlaysView, PlaysControl],
             Self::Approver => &[FlowsView, PlaysView, ApprovalsDecide],
             Self::Auditor => &[FlowsView, PlaysView, AuditView],
         }
@@ -144,8 +157,10 @@ pub struct Caller {
     pub user: Option<UserId>,
     /// What they are.
     pub roles: Vec<Role>,
-    /// What they may do.
+    /// What they may do, whatever it is about.
     pub permissions: Vec<Permission>,
+    /// What they may do in single groups of flows, beside that.
+    pub shares: BTreeMap<GroupId, Share>,
     /// The session, where they signed in with one.
     pub session: Option<TokenHash>,
 }
@@ -159,19 +174,53 @@ impl Caller {
             user: None,
             roles: vec![Role::Owner],
             permissions: Permission::ALL.into(),
+            shares: BTreeMap::new(),
             session: None,
         }
     }
 
-    /// Whether they have a permission.
+    /// Whether they have a permission, whatever it is about.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
 
-    /// Whether they may decide whatever the roles that a flow names.
-    pub fn is_admin(&self) -> bool {
-        self.roles.iter().any(|role| role.is_admin())
+    /// Whether they have a permission in some group at least.
+    pub fn may_somewhere(&self, permission: Permission) -> bool {
+        self.may(permission) || self.shares.values().any(|share| share.permissions.contains(&permission))
     }
+
+    /// Whether they have a permission for what lies in that group, or in none.
+    pub fn may_in(&self, group: Option<GroupId>, permission: Permission) -> bool {
+        let share = group.and_then(|group| self.shares.get(&group));
+        self.may(permission) || share.is_some_and(|share| share.permissions.contains(&permission))
+    }
+
+    /// Whether it is no secret to them that there is something in that group, or in none.
+    pub fn knows_of(&self, group: Option<GroupId>) -> bool {
+        !self.permissions.is_empty() || group.is_some_and(|group| self.shares.contains_key(&group))
+    }
+
+    /// The groups in which they have a permission; none where they have it whatever it is about.
+    pub fn groups(&self, permission: Permission) -> Option<BTreeSet<GroupId>> {
+        let allowed = |share: &Share| share.permissions.contains(&permission);
+        let groups = || self.shares.iter().filter(|(_, share)| allowed(share)).map(|(group, _)| *group).collect();
+        (!self.may(permission)).then(groups)
+    }
+
+    /// What they are where that group is concerned.
+    pub fn roles_in(&self, group: Option<GroupId>) -> Vec<Role> {
+        let share = group.and_then(|group| self.shares.get(&group));
+        self.roles.iter().chain(share.iter().flat_map(|share| &share.roles)).copied().collect()
+    }
+}
+
+/// What somebody may do in one group of flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// What they are there.
+    pub roles: Vec<Role>,
+    /// What they may do there.
+    pub permissions: Vec<Permission>,
 }
 
 /// What roles allow together.

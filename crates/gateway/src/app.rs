@@ -74,6 +74,10 @@ pub struct Parts {
     pub cli_token: Option<TokenHash>,
     /// How long the installation keeps things.
     pub retention: Policies,
+    /// What became of the ticks of schedules.
+    pub ticks: schedules::Figures,
+    /// What takes in from queues and mailboxes here.
+    pub intakes: channels::Intakes,
     /// Through which provider people sign in; none where they have a password alone.
     pub oidc: Option<OidcSettings>,
 }
@@ -95,6 +99,9 @@ pub struct Inner {
     pub(crate) known: Known,
     pub(crate) rates: RateLimits,
     pub(crate) metrics: Metrics,
+    pub(crate) intakes: channels::Intakes,
+    /// Ports that channels may have to themselves, as far as this process knows; none where it serves none.
+    pub(crate) own_ports: std::sync::OnceLock<crate::channels::PortRange>,
     /// Passwords are hard to check on purpose: few at a time, or sign-ins alone fill the machine.
     pub(crate) password_checks: tokio::sync::Semaphore,
     /// A script that is tried may take a core for seconds: few at a time, or plays starve.
@@ -113,10 +120,12 @@ const TRIALS: usize = 2;
 impl App {
     /// What requests may use.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, ring, settings, company, cli_token, retention, oidc } = parts;
+        let Parts { engine, ring, settings, company, cli_token, retention, ticks, intakes, oidc } = parts;
         Self(Arc::new(Inner {
-            metrics: Metrics::new(&engine),
+            metrics: Metrics::new(&engine, &ticks, &intakes),
+            intakes,
             known: Known::default(),
+            own_ports: std::sync::OnceLock::new(),
             rates: RateLimits::new(settings.rates),
             stopping: tokio::sync::watch::Sender::new(false),
             password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS),
@@ -151,6 +160,11 @@ impl App {
     /// Other limits of requests from now on.
     pub fn set_rates(&self, rates: Rates) {
         self.0.rates.set(rates);
+    }
+
+    /// The ports that channels may have to themselves, where this process serves them.
+    pub fn own_ports(&self) -> Option<crate::channels::PortRange> {
+        self.0.own_ports.get().copied()
     }
 
     pub(crate) fn is_ready(&self) -> bool {

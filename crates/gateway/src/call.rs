@@ -10,18 +10,21 @@ use engine::driver::RequestInfo;
 use engine::flows::Edit;
 use http::{HeaderMap, Method, Response};
 use model::audit::AuditRow;
-use model::ids::CompanyId;
+use model::flow::Flow;
+use model::ids::{CompanyId, GroupId};
+use model::play::PlayHeader;
 use model::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 
-use crate::access::{Access, Caller};
+use crate::access::{Access, Caller, Permission};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::body::FromBody;
 use crate::error::ApiError;
+use crate::reach::{self, NamesFlow, NamesGroup, NamesPlay, Reach};
 
 /// Nothing in the path, or nothing after the question mark.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -59,7 +62,12 @@ impl<P, Q, B> Call<P, Q, B> {
     /// For changes of flows.
     pub(crate) fn edit(&self) -> Result<Edit, ApiError> {
         let caller = self.caller()?;
-        Ok(Edit { company: caller.company, actor: caller.actor.clone(), request: self.request.clone() })
+        Ok(Edit {
+            company: caller.company,
+            actor: caller.actor.clone(),
+            groups: caller.groups(Permission::FlowsEdit),
+            request: self.request.clone(),
+        })
     }
 
     /// A row for the audit log.
@@ -113,10 +121,13 @@ pub(crate) struct Route {
     /// What it does, in a sentence.
     pub(crate) summary: &'static str,
     pub(crate) access: Access,
+    /// See [`Route::is_shared`]. Nothing but the constructors here says so.
+    is_shared: bool,
     /// Whether it takes a body.
     pub(crate) body: Option<&'static str>,
     pub(crate) answers: Vec<(u16, &'static str)>,
-    pub(crate) media: Option<&'static str>,
+    /// What an ordinary answer may be called in `Content-Type`.
+    pub(crate) media: Vec<&'static str>,
     pub(crate) path_schema: SchemaOf,
     pub(crate) query_schema: SchemaOf,
     pub(crate) body_schema: SchemaOf,
@@ -152,9 +163,10 @@ impl Route {
             name,
             summary,
             access,
+            is_shared: false,
             body: B::MEDIA,
             answers: vec![(R::STATUS.as_u16(), "Done.")],
-            media: R::MEDIA,
+            media: R::MEDIA.into_iter().collect(),
             path_schema: |generator| Some(P::json_schema(generator)),
             query_schema: |generator| Some(Q::json_schema(generator)),
             body_schema: B::schema,
@@ -163,15 +175,153 @@ impl Route {
         }
     }
 
+    /// A route about the flow that its path names. The handler is given the flow, where the caller has the permission
+    /// for all flows, or for those of its group.
+    pub(crate) fn on_flow<P, Q, B, R, F, Fut>(
+        at: (Method, &'static str),
+        name: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + NamesFlow + Send + Sync + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        B: FromBody + Sync,
+        R: Answer,
+        F: Fn(Call<P, Q, B>, Flow) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let found = move |call: Call<P, Q, B>| {
+            let handler = handler.clone();
+            async move {
+                let flow = reach::flow(&call, permission).await?;
+                handler(call, flow).await
+            }
+        };
+        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
+    }
+
+    /// As [`Self::on_flow`], for a handler that reads the flow itself: it is given the name to read it by.
+    pub(crate) fn on_flow_named<P, Q, B, R, F, Fut>(
+        at: (Method, &'static str),
+        name: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + NamesFlow + Send + Sync + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        B: FromBody + Sync,
+        R: Answer,
+        F: Fn(Call<P, Q, B>, String) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let found = move |call: Call<P, Q, B>| {
+            let handler = handler.clone();
+            async move {
+                let flow = reach::flow_name(&call, permission).await?;
+                handler(call, flow).await
+            }
+        };
+        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
+    }
+
+    /// A route about the play that its path names. The handler is given the play, where the caller has the permission
+    /// for all plays, or for those of its flow's group.
+    pub(crate) fn on_play<P, Q, B, R, F, Fut>(
+        at: (Method, &'static str),
+        name: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + NamesPlay + Send + Sync + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        B: FromBody + Sync,
+        R: Answer,
+        F: Fn(Call<P, Q, B>, PlayHeader) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let found = move |call: Call<P, Q, B>| {
+            let handler = handler.clone();
+            async move {
+                let play = reach::play(&call, permission).await?;
+                handler(call, play).await
+            }
+        };
+        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
+    }
+
+    /// A route about the group that its path names.
+    pub(crate) fn on_group<P, Q, B, R, F, Fut>(
+        at: (Method, &'static str),
+        name: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + NamesGroup + Send + Sync + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        B: FromBody + Sync,
+        R: Answer,
+        F: Fn(Call<P, Q, B>, GroupId) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let found = move |call: Call<P, Q, B>| {
+            let handler = handler.clone();
+            async move {
+                let group = reach::group(&call, permission)?;
+                handler(call, group).await
+            }
+        };
+        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
+    }
+
+    /// A route about no single thing: a list, or what a body names. The handler is given how far the permission of the
+    /// caller reaches, and gives and does no more.
+    pub(crate) fn on_reach<P, Q, B, R, F, Fut>(
+        at: (Method, &'static str),
+        name: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        B: FromBody + Sync,
+        R: Answer,
+        F: Fn(Call<P, Q, B>, Reach) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let found = move |call: Call<P, Q, B>| {
+            let handler = handler.clone();
+            async move {
+                let reach = Reach::of(call.caller()?.clone(), permission);
+                handler(call, reach).await
+            }
+        };
+        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
+    }
+
+    /// Whether the permission for one group may be enough: then the handler was given what the route is about.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// The same route, which may answer with this status, too.
     pub(crate) fn also(mut self, status: u16, meaning: &'static str) -> Self {
         self.answers.push((status, meaning));
         self
     }
 
-    /// The same route, whose answer is called that in `Content-Type`.
-    pub(crate) fn gives(mut self, media: &'static str) -> Self {
-        self.media = Some(media);
+    /// The same route, whose answer is called one of these in `Content-Type`.
+    pub(crate) fn gives(mut self, media: &[&'static str]) -> Self {
+        self.media = media.to_vec();
         self
     }
 

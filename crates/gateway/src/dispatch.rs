@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +25,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::guard::address::of_client;
 use crate::guard::cors::{Page, is_preflight};
 use crate::request::{Peer, bearer, given_id, given_trace, read_body};
+use crate::serve::Answers;
 use crate::table::{Found, Table};
 use crate::{events, guard, health, landing, metrics, openapi, people, routes};
 
@@ -105,6 +107,11 @@ impl Gateway {
         response
     }
 
+    /// Answers a request that was made in this process, of a [`Caller`] among its extensions.
+    pub(crate) async fn answer_inside(&self, request: Request) -> Response<Body> {
+        self.route(request).await
+    }
+
     /// A browser asks beforehand what a page of another site may do.
     async fn preflight(&self, page: &Page, request: Request) -> Response<Body> {
         let found = self.table.as_ref().map(|table| table.find(request.method(), request.uri().path()));
@@ -134,6 +141,20 @@ impl Gateway {
                 Err(never) => match never {},
             },
         }
+    }
+}
+
+impl Answers for Gateway {
+    fn patience(&self) -> Duration {
+        self.app.settings.read_timeout
+    }
+
+    fn answer(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
+        Self::answer(self, request)
+    }
+
+    fn stopping(&self) {
+        self.app.stopping.send_replace(true);
     }
 }
 
@@ -204,7 +225,7 @@ async fn understand(
         Some(inside) => Some(inside),
         None => guard::admit(app, &head.extensions, people::caller_of(app, &head.headers).await)?,
     };
-    allow(route.access, caller.as_deref())?;
+    allow(route, caller.as_deref())?;
     // Whoever shows a token is a program. Signing in counts as a browser's, too: a foreign page
     // must not sign somebody in as somebody else.
     if caller.as_ref().is_none_or(|caller| caller.session.is_some()) && bearer(&head.headers).is_none() {
@@ -226,8 +247,8 @@ async fn understand(
     })
 }
 
-fn allow(access: Access, caller: Option<&Caller>) -> Result<(), ApiError> {
-    let permission = match access {
+fn allow(route: &Route, caller: Option<&Caller>) -> Result<(), ApiError> {
+    let permission = match route.access {
         Access::Public => return Ok(()),
         Access::SignedIn => None,
         Access::Needs(permission) => Some(permission),
@@ -236,9 +257,9 @@ fn allow(access: Access, caller: Option<&Caller>) -> Result<(), ApiError> {
         ApiError::unauthorized("sign in with POST /api/auth/login, or send an API key: `Authorization: Bearer …`")
     })?;
     match permission {
-        Some(permission) if !caller.may(permission) => {
-            Err(ApiError::forbidden(format!("this needs the permission {}", permission.as_str())))
-        }
+        // What lies in a group that is shared with them, the route looks for itself.
+        Some(permission) if route.is_shared() && caller.may_somewhere(permission) => Ok(()),
+        Some(permission) if !caller.may(permission) => Err(ApiError::needs(permission)),
         _ => Ok(()),
     }
 }

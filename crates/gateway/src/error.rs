@@ -12,6 +12,8 @@ use serde::Serialize;
 use store::keys::KeysError;
 use store::{CommitError, StoreError};
 
+use crate::access::Permission;
+
 /// Why a request was not granted.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -51,6 +53,11 @@ impl ApiError {
 
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
+    }
+
+    /// The permission is missing.
+    pub(crate) fn needs(permission: Permission) -> Self {
+        Self::forbidden(format!("this needs the permission {}", permission.as_str()))
     }
 
     pub(crate) fn not_found(code: &'static str, message: impl Into<String>) -> Self {
@@ -131,6 +138,12 @@ impl From<AuditError> for ApiError {
     }
 }
 
+impl From<schedules::InvalidSchedule> for ApiError {
+    fn from(error: schedules::InvalidSchedule) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
 impl From<ValueError> for ApiError {
     fn from(error: ValueError) -> Self {
         Self::invalid(error.to_string())
@@ -173,6 +186,8 @@ impl From<EditError> for ApiError {
             EditError::Invalid(problems) => invalid_flow(message, &problems),
             EditError::NoSuchVersion(_) => Self::not_found("VERSION_NOT_FOUND", message),
             EditError::InUse => Self::conflict("FLOW_IN_USE", message),
+            EditError::OutsideGroups => Self::forbidden(message),
+            EditError::FourEyes(_) => Self::new(StatusCode::FORBIDDEN, "FOUR_EYES", message),
         }
     }
 }
@@ -191,6 +206,7 @@ impl From<AdmitError> for ApiError {
             AdmitError::Disabled(_) => Self::conflict("FLOW_DISABLED", message),
             AdmitError::BadArguments(_) => Self::invalid(message),
             AdmitError::KeyReused => Self::conflict("IDEMPOTENCY_KEY_REUSED", message),
+            AdmitError::Overtaken(_) => Self::conflict("CONFLICT", message),
             AdmitError::LimitReached | AdmitError::QueueFull => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
             }

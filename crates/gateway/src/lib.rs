@@ -10,19 +10,25 @@ mod answer;
 mod app;
 mod body;
 mod call;
+mod channels;
 mod cleaning;
 mod dispatch;
+mod erasing;
 mod error;
 mod events;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod health;
 mod landing;
+mod mcp;
 mod metrics;
 mod oidc;
 mod openapi;
 mod page;
 mod patient;
 mod people;
+mod reach;
 mod request;
 mod routes;
 mod serve;
@@ -30,14 +36,16 @@ mod table;
 mod tls;
 mod view;
 
-pub use access::{Access, Caller, Permission, Role};
+pub use access::{Access, Caller, Permission, Role, Share};
 pub use app::{App, Parts, Settings};
-pub use cleaning::{CleanedUp, clean_up};
+pub use channels::{ChannelGateway, OwnPorts, PortRange};
+pub use cleaning::{CleanedUp, clean_up, forget_erased};
 pub use dispatch::Gateway;
 pub use guard::Rates;
+pub use mcp::McpGateway;
 pub use oidc::OidcSettings;
 pub use people::{Bootstrap, BootstrapError, FirstAdmin};
-pub use serve::{Stop, serve, serve_with};
+pub use serve::{Answers, Stop, serve, serve_with};
 pub use tls::{Tls, TlsError};
 
 /// The OpenAPI document of the API, as JSON.

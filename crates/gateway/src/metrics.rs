@@ -1,6 +1,7 @@
 //! `/metrics`, in the format of Prometheus. Labels come from the table of routes, never from
 //! what a request says, so there are never more series than routes times statuses.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use axum::routing::get;
 use engine::Engine;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use model::limits::DUE_COUNTED;
+use model::limits::{CHANNEL_ROUTES_MEASURED, DUE_COUNTED};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -37,11 +38,28 @@ struct OfRoute {
     route: &'static str,
 }
 
+/// A route of a channel: as many of them as have figures of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct ThroughChannel {
+    channel: String,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelAnswered {
+    channel: String,
+    route: String,
+    status: u16,
+}
+
 /// What is counted.
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
     answered: Family<Answered, Counter>,
     took: Family<OfRoute, Histogram>,
+    through_channels: Family<ChannelAnswered, Counter>,
+    channels_took: Family<ThroughChannel, Histogram>,
+    measured: Mutex<BTreeSet<ThroughChannel>>,
     active: Gauge,
     attempts: Gauge,
     waiting: Gauge,
@@ -53,12 +71,15 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// What is counted here, and what an engine counts of itself.
-    pub(crate) fn new(engine: &Engine) -> Self {
+    /// What is counted here, and what others count of themselves.
+    pub(crate) fn new(engine: &Engine, ticks: &schedules::Figures, intakes: &channels::Intakes) -> Self {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("flow8")),
             answered: Family::default(),
             took: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            through_channels: Family::default(),
+            channels_took: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            measured: Mutex::default(),
             active: Gauge::default(),
             attempts: Gauge::default(),
             waiting: Gauge::default(),
@@ -68,11 +89,11 @@ impl Metrics {
             sockets: Gauge::default(),
             feed: Counter::default(),
         };
-        metrics.register(engine);
+        metrics.register(engine, ticks, intakes);
         metrics
     }
 
-    fn register(&self, engine: &Engine) {
+    fn register(&self, engine: &Engine, ticks: &schedules::Figures, intakes: &channels::Intakes) {
         let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         registry.register("http_requests", "Requests answered", self.answered.clone());
         registry.register_with_unit(
@@ -81,12 +102,21 @@ impl Metrics {
             Unit::Seconds,
             self.took.clone(),
         );
+        registry.register("channel_requests", "Requests through channels answered", self.through_channels.clone());
+        registry.register_with_unit(
+            "channel_request_duration",
+            "How long requests through channels took",
+            Unit::Seconds,
+            self.channels_took.clone(),
+        );
         registry.register("plays_active", "Plays in memory", self.active.clone());
         registry.register("attempts_active", "Attempts under way", self.attempts.clone());
         registry.register("attempts_waiting", "Plays whose attempts wait for others to end", self.waiting.clone());
         let due = format!("Plays that are due and not in memory yet; counted up to {DUE_COUNTED}");
         registry.register("plays_due", due, self.due.clone());
         engine.figures().register(&mut registry);
+        ticks.register(&mut registry);
+        intakes.register(&mut registry);
         registry.register_with_unit("store_size", "Size of the store", Unit::Bytes, self.store_bytes.clone());
         registry.register_with_unit(
             "store_unused",
@@ -102,6 +132,23 @@ impl Metrics {
     pub(crate) fn answered(&self, route: &Route, status: StatusCode, took: Duration) {
         self.answered.get_or_create(&Answered { route: route.name, status: status.as_u16() }).inc();
         self.took.get_or_create(&OfRoute { route: route.name }).observe(took.as_secs_f64());
+    }
+
+    /// Counts an answer through a channel. What was turned away before it came to a route has no names.
+    pub(crate) fn through_channel(&self, (channel, route): (&str, &str), status: StatusCode, took: Duration) {
+        let mut of = ThroughChannel { channel: channel.to_owned(), route: route.to_owned() };
+        let mut measured = self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !measured.contains(&of) {
+            if measured.len() < CHANNEL_ROUTES_MEASURED {
+                measured.insert(of.clone());
+            } else {
+                of = ThroughChannel { channel: "other".into(), route: "other".into() };
+            }
+        }
+        drop(measured);
+        self.channels_took.get_or_create(&of).observe(took.as_secs_f64());
+        let ThroughChannel { channel, route } = of;
+        self.through_channels.get_or_create(&ChannelAnswered { channel, route, status: status.as_u16() }).inc();
     }
 
     async fn text(&self, app: &App) -> String {

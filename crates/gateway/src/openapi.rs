@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
+use model::limits::PAGE_ROWS;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -24,14 +25,14 @@ pub(crate) fn document(routes: &[Route]) -> String {
     let error = generator.subschema_for::<ErrorBody<'_>>();
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for route in routes {
-        let operation = operation(route, &error, &mut generator);
+        let operation = operation(route, &mut generator);
         let at = paths.entry(format!("/api{}", route.path)).or_default();
         at.insert(route.method.as_str().to_lowercase(), operation);
     }
     for (path, name, summary, media) in BESIDE_THE_TABLE {
         paths.entry(path.to_owned()).or_default().insert("get".into(), beside(path, name, summary, media));
     }
-    let socket = socket(&error, &mut generator);
+    let socket = socket(&mut generator);
     paths.entry("/api/ws".into()).or_default().insert("get".into(), socket);
     let document = json!({
         "openapi": "3.1.0",
@@ -43,6 +44,7 @@ pub(crate) fn document(routes: &[Route]) -> String {
         },
         "paths": paths,
         "components": {
+            "responses": refusals(&error),
             "schemas": generator.take_definitions(true),
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer"},
@@ -80,9 +82,51 @@ fn beside(path: &str, name: &str, summary: &str, media: &str) -> Value {
     })
 }
 
+/// How any route may refuse: the status, what it is called in the document, what it means. A route that means
+/// something more by it says so itself.
+const REFUSALS: [(u16, &str, &str); 11] = [
+    (400, "Invalid", "Something in the request is not as it has to be; the message names it."),
+    (401, "SignedOut", "Nobody is signed in, or the token does not hold."),
+    (403, "Forbidden", "The permission is missing, or a page of another site asks."),
+    (404, "NotFound", "There is no such thing."),
+    (408, "TooSlow", "The body did not come in time."),
+    (409, "Conflict", "Somebody else changed the same thing meanwhile; ask again."),
+    (413, "TooLarge", "The body is too large."),
+    (429, "TooMany", "Too many requests; `Retry-After` says in how many seconds to ask again."),
+    (500, "Failed", "Something went wrong inside; the server's log names the request."),
+    (503, "Unavailable", "The store does not answer, or flow8 is stopping; ask again in a moment."),
+    (507, "Full", "The store has no room left."),
+];
+
+/// The answers that refuse, for all to refer to.
+fn refusals(error: &Schema) -> Value {
+    let one = |(status, name, meaning): &(u16, &str, &str)| {
+        let mut response = refusal(error, meaning);
+        if *status == 429 {
+            let seconds = json!({"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}});
+            response["headers"] = json!({"Retry-After": seconds});
+        }
+        ((*name).to_owned(), response)
+    };
+    REFUSALS.iter().map(one).collect::<Map<_, _>>().into()
+}
+
+fn refusal(error: &Schema, meaning: &str) -> Value {
+    json!({"description": meaning, "content": {"application/json": {"schema": error}}})
+}
+
+/// Adds those of the refusals, unless the route has its own.
+fn refuse_with(responses: &mut Map<String, Value>, may: impl Fn(u16) -> bool) {
+    for (status, name, _) in REFUSALS.iter().filter(|(status, ..)| may(*status)) {
+        let reference = json!({"$ref": format!("#/components/responses/{name}")});
+        responses.entry(status.to_string()).or_insert(reference);
+    }
+}
+
 /// The WebSocket.
-fn socket(error: &Schema, generator: &mut SchemaGenerator) -> Value {
-    let refusal = |meaning: &str| json!({"description": meaning, "content": {"application/json": {"schema": error}}});
+fn socket(generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::from_iter([("101".to_owned(), json!({"description": "The socket is open."}))]);
+    refuse_with(&mut responses, |status| matches!(status, 400 | 401 | 403 | 429 | 500 | 503));
     json!({
         "operationId": "followEvents",
         "summary": "Opens a WebSocket that tells what happens to plays.",
@@ -90,36 +134,38 @@ fn socket(error: &Schema, generator: &mut SchemaGenerator) -> Value {
         "parameters": parameters("query", Some(SocketQuery::json_schema(generator))),
         "security": [{"apiKey": []}, {"session": []}],
         "x-permission": Permission::PlaysView.as_str(),
-        "responses": {
-            "101": {"description": "The socket is open."},
-            "401": refusal("Nobody is signed in, or the token does not hold."),
-            "403": refusal("The permission is missing."),
-            "default": refusal("Refused."),
-        },
+        "responses": responses,
     })
 }
 
-fn operation(route: &Route, error: &Schema, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut parameters = parameters("path", (route.path_schema)(generator));
     parameters.extend(self::parameters("query", (route.query_schema)(generator)));
     let answer = (route.answer_schema)(generator);
+    let error = generator.subschema_for::<ErrorBody<'_>>();
     let mut responses = Map::new();
-    let refusal = |meaning: &str| json!({"description": meaning, "content": {"application/json": {"schema": error}}});
     for (status, meaning) in &route.answers {
-        let response = match (route.media, &answer) {
-            _ if *status >= 400 => refusal(meaning),
-            (Some(media), Some(schema)) => json!({"description": meaning, "content": {media: {"schema": schema}}}),
+        let response = match &answer {
+            _ if *status >= 400 => refusal(&error, meaning),
+            Some(schema) if !route.media.is_empty() => {
+                let content: Map<_, _> =
+                    route.media.iter().map(|media| ((*media).to_owned(), json!({"schema": schema}))).collect();
+                json!({"description": meaning, "content": content})
+            }
             _ => json!({"description": meaning}),
         };
         responses.insert(status.to_string(), response);
     }
-    if route.access != Access::Public {
-        responses.insert("401".into(), refusal("Nobody is signed in, or the token does not hold."));
-    }
-    if matches!(route.access, Access::Needs(_)) {
-        responses.insert("403".into(), refusal("The permission is missing."));
-    }
-    responses.insert("default".into(), refusal("Refused."));
+    let (has_body, is_safe) = (route.body.is_some(), route.method.is_safe());
+    refuse_with(&mut responses, |status| match status {
+        400 => has_body || !parameters.is_empty(),
+        403 => matches!(route.access, Access::Needs(_)) || !is_safe,
+        404 => route.path.contains('{'),
+        408 | 413 => has_body,
+        409 | 507 => !is_safe,
+        // A token that does not hold is refused where none is needed, too.
+        _ => true,
+    });
     let mut operation = json!({
         "operationId": route.name,
         "summary": route.summary,
@@ -134,6 +180,10 @@ fn operation(route: &Route, error: &Schema, generator: &mut SchemaGenerator) -> 
             operation["security"] = json!([{"apiKey": []}, {"session": []}]);
             operation["x-permission"] = json!(permission.as_str());
         }
+    }
+    if route.is_shared() {
+        // A share of the group that it is about is enough.
+        operation["x-shared"] = json!(true);
     }
     if let (Some(media), Some(schema)) = (route.body, (route.body_schema)(generator)) {
         operation["requestBody"] = json!({"content": {media: {"schema": schema}}});
@@ -154,6 +204,13 @@ fn parameters(place: &str, schema: Option<Schema>) -> Vec<Value> {
     let parameter = |(name, property): (&String, &Value)| {
         let mut property = property.clone();
         let described = property.as_object_mut().and_then(|object| object.remove("description"));
+        if place == "query" {
+            without_null(&mut property);
+        }
+        if name == "size" {
+            // Of a page: `Paging` says it for all lists.
+            (property["minimum"], property["maximum"]) = (json!(1), json!(PAGE_ROWS));
+        }
         let mut parameter = json!({
             "name": name,
             "in": place,
@@ -166,6 +223,22 @@ fn parameters(place: &str, schema: Option<Schema>) -> Vec<Value> {
         parameter
     };
     properties.iter().map(parameter).collect()
+}
+
+/// Whoever has nothing to say leaves a parameter out: there is no null in a query.
+fn without_null(schema: &mut Value) {
+    if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        types.retain(|kind| kind != "null");
+        if let [only] = &types[..] {
+            schema["type"] = only.clone();
+        }
+    }
+    if let Some(ways) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        ways.retain(|way| way["type"] != "null");
+        if let [only] = &ways[..] {
+            *schema = only.clone();
+        }
+    }
 }
 
 /// Serves the document.

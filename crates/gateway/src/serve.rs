@@ -17,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::dispatch::Gateway;
 use crate::patient::Patient;
 use crate::request::Peer;
 use crate::tls::Tls;
@@ -33,6 +32,18 @@ const HEADERS: usize = 100;
 
 /// How long accepting rests where the system has no room for another connection.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Answers requests that come over connections.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// How long a request, and whoever reads an answer, may stand still.
+    fn patience(&self) -> Duration;
+
+    /// Answers one request.
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// No connection is taken any more: those that stay open must end.
+    fn stopping(&self);
+}
 
 /// Says when to stop.
 #[derive(Debug, Clone)]
@@ -53,14 +64,14 @@ impl Stop {
 }
 
 /// Serves until told to stop, then lets connections finish what they are at, for a while.
-pub async fn serve(listener: TcpListener, gateway: Gateway, stop: Stop, patience: Duration) {
-    serve_with(listener, gateway, None, stop, patience).await;
+pub async fn serve(listener: TcpListener, answers: impl Answers, stop: Stop, patience: Duration) {
+    serve_with(listener, answers, None, stop, patience).await;
 }
 
 /// As [`serve`], and only over TLS where there is a certificate.
 pub async fn serve_with(
     listener: TcpListener,
-    gateway: Gateway,
+    answers: impl Answers,
     tls: Option<Arc<Tls>>,
     mut stop: Stop,
     patience: Duration,
@@ -68,7 +79,7 @@ pub async fn serve_with(
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(gateway.app().settings.read_timeout)
+        .header_read_timeout(answers.patience())
         .max_buf_size(HEADER_BYTES)
         .max_headers(HEADERS)
         .pipeline_flush(true);
@@ -85,10 +96,10 @@ pub async fn serve_with(
                 continue;
             }
         };
-        tokio::spawn(attend(http.clone(), stream, peer, gateway.clone(), tls.clone(), stop.clone(), permit));
+        tokio::spawn(attend(http.clone(), stream, peer, answers.clone(), tls.clone(), stop.clone(), permit));
     }
     drop(listener);
-    gateway.app().stopping.send_replace(true);
+    answers.stopping();
     // Whoever has every permit knows that no connection is open.
     let all = room.acquire_many(CONNECTIONS as u32);
     if tokio::time::timeout(patience, all).await.is_err() {
@@ -109,21 +120,21 @@ async fn attend(
     http: http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
-    gateway: Gateway,
+    answers: impl Answers,
     tls: Option<Arc<Tls>>,
     mut stop: Stop,
     _permit: OwnedSemaphorePermit,
 ) {
     // An answer is one write: waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return converse(http, stream, peer, gateway, stop).await };
-    let shaken = tokio::time::timeout(gateway.app().settings.read_timeout, tls.acceptor().accept(stream));
+    let Some(tls) = tls else { return converse(http, stream, peer, answers, stop).await };
+    let shaken = tokio::time::timeout(answers.patience(), tls.acceptor().accept(stream));
     let shaken = tokio::select! {
         shaken = shaken => shaken,
         () = stop.wait() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => converse(http, stream, peer, gateway, stop).await,
+        Ok(Ok(stream)) => converse(http, stream, peer, answers, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a connection did not agree on TLS"),
         Err(_) => tracing::debug!(%peer, "a connection was too slow to agree on TLS"),
     }
@@ -134,16 +145,16 @@ async fn converse(
     http: http1::Builder,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    gateway: Gateway,
+    answers: impl Answers,
     mut stop: Stop,
 ) {
-    let stream = Patient::new(stream, gateway.app().settings.read_timeout);
+    let stream = Patient::new(stream, answers.patience());
     let service = service_fn(move |request: Request<Incoming>| {
-        let gateway = gateway.clone();
+        let answers = answers.clone();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
-            Ok::<Response<Body>, Infallible>(gateway.answer(request).await)
+            Ok::<Response<Body>, Infallible>(answers.answer(request).await)
         }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());

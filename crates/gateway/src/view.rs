@@ -49,6 +49,9 @@ pub(crate) struct PlayView {
     /// The play whose flowlet started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent_id: Option<PlayId>,
+    /// The play because of which it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause_id: Option<PlayId>,
     /// The play that it retries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_of: Option<PlayId>,
@@ -88,6 +91,7 @@ impl PlayView {
             duration: header.ended_at.map(|at| at.since(since).as_millis() as u64),
             due: header.due.filter(|_| !header.state.is_ended()),
             parent_id: header.parent.map(|parent| parent.play),
+            cause_id: header.cause.map(|cause| cause.play),
             retry_of: header.retry_of,
             error: header.error,
             failed_ref: header.failed_ref,

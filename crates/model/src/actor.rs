@@ -53,6 +53,14 @@ impl Actor {
         Self { kind: ActorKind::Cli, id: None, name: "command line".into(), user: None }
     }
 
+    /// Whether the same person is behind both; where there is no person, whether both are the same actor.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        match (self.user, other.user) {
+            (None, None) => (self.kind, self.id) == (other.kind, other.id),
+            (user, other) => user == other,
+        }
+    }
+
     /// Whether a person chose to do it, now.
     pub fn is_person(&self) -> bool {
         matches!(self.kind, ActorKind::User | ActorKind::ApiKey | ActorKind::Cli)

@@ -23,6 +23,12 @@ pub enum DocKind {
     AuditKey,
     /// A sealed part of a company's audit log.
     AuditSegment,
+    /// Days on which schedules rest, or run.
+    Calendar,
+    /// What starts flows from outside: an HTTP, WebSocket or MCP endpoint, a queue, a mailbox.
+    Channel,
+    /// A request that came through a channel, for a while; and whose turn it is to take in through one.
+    ChannelRequest,
     /// A tenant.
     Company,
     /// A back end that modules work on.
@@ -45,8 +51,14 @@ pub enum DocKind {
     Kv,
     /// A stored outside credential.
     Link,
+    /// What starts a flow by itself.
+    Listener,
     /// What is kept how long, and what a hold keeps.
     Retention,
+    /// What starts a flow at certain times.
+    Schedule,
+    /// How far a schedule has come.
+    ScheduleProgress,
     /// A secret that expressions may read.
     Secret,
     /// Somebody's sign-in.
@@ -59,12 +71,15 @@ pub enum DocKind {
 
 impl DocKind {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::Answer,
         Self::ApiKey,
         Self::AuditChain,
         Self::AuditKey,
         Self::AuditSegment,
+        Self::Calendar,
+        Self::Channel,
+        Self::ChannelRequest,
         Self::Company,
         Self::Component,
         Self::DataKey,
@@ -76,7 +91,10 @@ impl DocKind {
         Self::Idempotency,
         Self::Kv,
         Self::Link,
+        Self::Listener,
         Self::Retention,
+        Self::Schedule,
+        Self::ScheduleProgress,
         Self::Secret,
         Self::Session,
         Self::Ticket,
@@ -91,6 +109,9 @@ impl DocKind {
             Self::AuditChain => "auditChain",
             Self::AuditKey => "auditKey",
             Self::AuditSegment => "auditSegment",
+            Self::Calendar => "calendar",
+            Self::Channel => "channel",
+            Self::ChannelRequest => "channelRequest",
             Self::Company => "company",
             Self::Component => "component",
             Self::DataKey => "dataKey",
@@ -102,7 +123,10 @@ impl DocKind {
             Self::Idempotency => "idempotency",
             Self::Kv => "kv",
             Self::Link => "link",
+            Self::Listener => "listener",
             Self::Retention => "retention",
+            Self::Schedule => "schedule",
+            Self::ScheduleProgress => "scheduleProgress",
             Self::Secret => "secret",
             Self::Session => "session",
             Self::Ticket => "ticket",

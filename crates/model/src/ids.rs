@@ -160,6 +160,8 @@ impl fmt::Debug for Id {
 ids! {
     /// A key with which programs call the API.
     ApiKeyId
+    /// Days on which schedules rest, or run.
+    CalendarId
     /// A tenant. It is part of the key of everything that is stored.
     CompanyId
     /// An outside event, kept until somebody waits for it.
@@ -176,6 +178,8 @@ ids! {
     PlayId
     /// One start of one process; plays that are in memory belong to it.
     ReplicaId
+    /// What starts a flow at certain times.
+    ScheduleId
     /// A person.
     UserId
 }

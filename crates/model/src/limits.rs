@@ -265,6 +265,10 @@ pub const API_KEYS_PER_PERSON: usize = 100;
 
 /// People of one company.
 pub const PEOPLE: usize = 10_000;
+
+/// Groups that are shared with one person.
+pub const SHARES_PER_PERSON: usize = 100;
+
 /// Addresses that one header may name on the way from a client through proxies.
 pub const FORWARDED_HOPS: usize = 32;
 
@@ -306,6 +310,45 @@ pub const MAIL_RECIPIENTS: usize = 100;
 /// Bytes of a mail with its files, before they are encoded.
 pub const MAIL_BYTES: usize = 25 << 20;
 
+/// Bytes of one mail that comes in, as it lies in its folder.
+pub const MAILBOX_MAIL_BYTES: usize = 25 << 20;
+
+/// Bytes of the headers of a mail that comes in, and of those of each of its parts.
+pub const MAILBOX_HEADER_BYTES: usize = 256 << 10;
+
+/// Parts of one mail that comes in.
+pub const MAILBOX_PARTS: usize = 500;
+
+/// How deep they may nest; what is deeper is a file.
+pub const MAILBOX_DEPTH: usize = 16;
+
+/// Files of one mail that comes in.
+pub const MAILBOX_FILES: usize = 100;
+
+/// Characters of the name of such a file.
+pub const MAILBOX_FILE_NAME_CHARS: usize = 200;
+
+/// Characters of the name of a folder of mails.
+pub const MAILBOX_FOLDER_CHARS: usize = 200;
+
+/// Mails of one folder that are known at once to wait; more are looked up when these are dealt with.
+pub const MAILBOX_LISTED: usize = 1_000;
+
+/// Bytes of one answer of a mail server, without the mail that it holds: room for the numbers of a million mails.
+pub const MAILBOX_ANSWER_BYTES: usize = 16 << 20;
+
+/// How long a mail server may be silent where it owes an answer.
+pub const MAILBOX_SILENCE: Duration = Duration::from_secs(20);
+
+/// How long a mail server may take for one command, however slowly it speaks.
+pub const MAILBOX_COMMAND: Duration = Duration::from_secs(300);
+
+/// How often a folder is looked at besides what the server tells by itself, where the channel does not say.
+pub const MAILBOX_POLL: Duration = Duration::from_secs(60);
+
+/// The longest time between two looks that a channel may say: servers hang up on whoever idles for half an hour.
+pub const MAILBOX_POLL_MOST: Duration = Duration::from_secs(25 * 60);
+
 /// How long the test of a component's connection may take.
 pub const COMPONENT_TEST: Duration = Duration::from_secs(15);
 
@@ -335,3 +378,210 @@ pub const DB_PARAMS: usize = 1_000;
 
 /// Bytes of the text of one statement.
 pub const DB_SQL_BYTES: usize = 256 << 10;
+
+/// Characters of the name of a schedule, a calendar or a holiday.
+pub const NAME_CHARS: usize = 200;
+
+/// Schedules of one company, and calendars.
+pub const SCHEDULES: usize = 10_000;
+
+/// Characters of a cron expression.
+pub const CRON_CHARS: usize = 200;
+
+/// How much later than its tick a play may begin by chance.
+pub const SCHEDULE_JITTER: Duration = Duration::from_secs(3600);
+
+/// Missed ticks in a row that are run where a schedule runs them all.
+pub const MISSED_RUNS: u32 = 1_000;
+
+/// Ticks that one wish to backfill may cover.
+pub const BACKFILL: usize = 1_000;
+
+/// Ticks that are foretold at once.
+pub const TICKS_FORETOLD: usize = 100;
+
+/// Holidays of one calendar.
+pub const HOLIDAYS: usize = 2_000;
+
+/// Flows of one company that start by themselves.
+pub const LISTENERS: usize = 10_000;
+
+/// Things that start one flow by themselves.
+pub const LISTENED_TO: usize = 100;
+/// Channels of one company.
+pub const CHANNELS: usize = 1_000;
+
+/// Routes of one channel.
+pub const CHANNEL_ROUTES: usize = 100;
+
+/// Flows that one route starts.
+pub const CHANNEL_TARGETS: usize = 10;
+
+/// Characters of the name of a channel or a route.
+pub const CHANNEL_NAME_CHARS: usize = 100;
+
+/// Characters of what a tool is good for.
+pub const CHANNEL_DESCRIPTION_CHARS: usize = 2_000;
+
+/// Characters of the path of a route.
+pub const CHANNEL_PATH_CHARS: usize = 512;
+
+/// Bytes of the schema of a tool.
+pub const CHANNEL_SCHEMA_BYTES: usize = 64 << 10;
+
+/// Bytes of a channel as it is stored: its routes and their schemas together.
+pub const CHANNEL_BYTES: usize = 512 << 10;
+
+/// Bytes of the secret of a channel.
+pub const CHANNEL_SECRET_BYTES: usize = 4 << 10;
+
+/// Origins of pages that one channel lets call.
+pub const CHANNEL_ORIGINS: usize = 50;
+
+/// Requests a second that a channel may be said to take.
+pub const CHANNEL_RATE_MOST: u32 = 100_000;
+
+/// Bytes of a body through a channel that does not say.
+pub const CHANNEL_BODY_BYTES: usize = 10 << 20;
+
+/// Bytes of a body that a channel may be said to take.
+pub const CHANNEL_BODY_BYTES_MOST: usize = 100 << 20;
+
+/// Bytes of bodies that a replica holds at once, of all channels.
+pub const CHANNEL_BODIES_BYTES: usize = 512 << 20;
+
+/// How long a body may take to arrive as a whole.
+pub const CHANNEL_BODY_TIME: Duration = Duration::from_secs(120);
+
+/// How long an answer waits for a play, where the route does not say.
+pub const CHANNEL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Parts of one form with files.
+pub const FORM_PARTS: usize = 100;
+
+/// Bytes of the headers of one part of a form.
+pub const FORM_HEADER_BYTES: usize = 8 << 10;
+
+/// Values in a query or a form.
+pub const FORM_FIELDS: usize = 1_000;
+
+/// How far the time of a signature may be off, where the channel does not say.
+pub const SIGNATURE_WINDOW: Duration = Duration::from_secs(300);
+
+/// The longest that a channel may say.
+pub const SIGNATURE_WINDOW_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// Channels that a replica has at hand; with more, it begins anew.
+pub const CHANNELS_AT_HAND: usize = 10_000;
+
+/// How long a channel is at hand before the store is asked whether it has changed, should nobody have said so.
+pub const CHANNEL_AT_HAND: Duration = Duration::from_secs(5);
+
+/// How long it is remembered that a path leads nowhere.
+pub const CHANNEL_MISSED: Duration = Duration::from_millis(250);
+
+/// Requests through one channel that are kept to be looked at.
+pub const CHANNEL_REQUESTS: u32 = 200;
+
+/// How long they are.
+pub const CHANNEL_REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Requests through one channel that each replica writes down in a second; of more, some are passed over.
+pub const CHANNEL_REQUESTS_LOGGED: u32 = 20;
+
+/// Events of a play that wait for whoever reads them over HTTP.
+pub const CHANNEL_EVENTS_WAITING: usize = 64;
+
+/// Routes of channels that have figures of their own in a replica's metrics; those that come later share theirs.
+pub const CHANNEL_ROUTES_MEASURED: usize = 500;
+
+/// WebSockets of channels that are open at one replica.
+pub const CHANNEL_SOCKETS: usize = 20_000;
+
+/// Bytes of one message over such a connection, where the channel does not say less.
+pub const CHANNEL_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Messages of one connection that are heeded at once; more are not read.
+pub const CHANNEL_SOCKET_IN_FLIGHT: usize = 8;
+
+/// Messages of flows that wait for one connection to read them; whoever has more is let go.
+pub const CHANNEL_SOCKET_WAITING: usize = 64;
+
+/// Messages of one channel that a replica admits at once; the peer hands out no more before they are settled.
+pub const CHANNEL_MESSAGES_AT_ONCE: usize = 16;
+
+/// Channels from which one replica takes messages in.
+pub const CHANNELS_TAKEN_IN: usize = 1_000;
+
+/// Bytes of what a channel says of where its messages lie, as JSON.
+pub const CHANNEL_SOURCE_BYTES: usize = 16 << 10;
+
+/// How long it may take to open a way in to messages.
+pub const INTAKE_OPEN: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to hear what became of a message.
+pub const INTAKE_SETTLE: Duration = Duration::from_secs(30);
+
+/// The first pause before a lost connection to messages is opened again; each one after it is twice as long.
+pub const INTAKE_FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest such pause, and the longest for which a message waits that cannot be admitted now.
+pub const INTAKE_LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// For how long one replica has the turn to take in where one alone may; it says so again long before that is over.
+pub const INTAKE_TURN: Duration = Duration::from_secs(9);
+
+/// Tools of one page of a list, over MCP.
+pub const MCP_PAGE: usize = 50;
+
+/// Bytes of one message to the MCP server.
+pub const MCP_BODY_BYTES: usize = 4 << 20;
+
+/// Bytes of an output that an MCP tool answers with; a larger one is named, and read elsewhere.
+pub const MCP_RESULT_BYTES: usize = 256 << 10;
+
+/// Bytes of the messages that one replica reads at once, over MCP.
+pub const MCP_BODIES_BYTES: usize = 128 << 20;
+
+/// Calls over MCP that are under way at once, at one replica.
+pub const MCP_CALLS: usize = 2_000;
+
+/// Bytes of one message of a queue, with its headers. A longer one is not read, and put where dead ones lie.
+pub const QUEUE_MESSAGE_BYTES: usize = 8 << 20;
+
+/// Bytes of the headers of such a message, names and values.
+pub const QUEUE_HEADER_BYTES: usize = 64 << 10;
+
+/// Bytes of one line that a queue's server says.
+pub const QUEUE_LINE_BYTES: usize = 64 << 10;
+
+/// Bytes of one frame of AMQP; what is longer comes in several.
+pub const QUEUE_FRAME_BYTES: u32 = 128 << 10;
+
+/// How long the server of a queue may take to answer.
+pub const QUEUE_ANSWER: Duration = Duration::from_secs(10);
+
+/// How often an open way in looks whether the server of a queue is still there.
+pub const QUEUE_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long such a server may say nothing at all. Then the connection counts as lost.
+pub const QUEUE_SILENCE: Duration = Duration::from_secs(15);
+
+/// After how long messages that were handed out to a replica which is gone come again, unless the channel says
+/// otherwise, and the most that it may say.
+pub const QUEUE_IDLE: Duration = Duration::from_secs(60);
+
+/// The most that a channel may say there.
+pub const QUEUE_IDLE_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest that a message waits before it comes again.
+pub const QUEUE_AGAIN: Duration = Duration::from_secs(3600);
+
+/// Messages that a stream of dead ones in Redis keeps, about; older ones go.
+pub const QUEUE_DEAD: usize = 100_000;
+
+/// Characters of the name of a stream, a group, a consumer or a queue.
+pub const QUEUE_NAME_CHARS: usize = 200;
+
+/// Characters of what a queue's server says, and of why a message is dead, that are told.
+pub const QUEUE_SAID_CHARS: usize = 300;

@@ -236,6 +236,16 @@ pub struct ParentStep {
     pub slots: Vec<LimitKey>,
 }
 
+/// The play because of which another started, without waiting for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// The play.
+    pub play: PlayId,
+    /// How many plays stand before the one that it started.
+    pub depth: u32,
+}
+
 /// A play as lists show it and as the store finds it. Rewritten with every commit of the play;
 /// the records say how it came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -281,6 +291,9 @@ pub struct PlayHeader {
     /// The step that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentStep>,
+    /// The play because of which it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The play that this one retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<PlayId>,
@@ -296,4 +309,12 @@ pub struct PlayHeader {
     /// Where in a trace it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceParent>,
+}
+
+impl PlayHeader {
+    /// How many plays have started each other up to this one.
+    pub fn depth(&self) -> u32 {
+        let above = self.parent.as_ref().map_or(0, |parent| parent.depth);
+        above.max(self.cause.map_or(0, |cause| cause.depth))
+    }
 }

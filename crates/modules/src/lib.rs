@@ -20,6 +20,7 @@ mod key;
 pub mod provider;
 mod script;
 mod sql;
+mod sse;
 #[cfg(test)]
 mod stage;
 mod xml;

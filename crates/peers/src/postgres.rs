@@ -1,12 +1,12 @@
 //! [`Postgres`]: a real PostgreSQL server, with TLS, for as long as a test needs it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use store_suite::port::Port;
 
+use crate::owner::Owner;
 use crate::program::{Process, place};
 
 /// A server with a data folder of its own.
@@ -79,32 +79,5 @@ impl Postgres {
     /// The certificate by which it is known as `localhost`, as PEM.
     pub fn ca(&self) -> &str {
         &self.ca
-    }
-}
-
-/// Whom the server runs as: it does not run as root.
-struct Owner(Option<(u32, u32)>);
-
-impl Owner {
-    fn find() -> Self {
-        let id = |args: &[&str]| {
-            let said = Command::new("id").args(args).output().expect("id runs");
-            let text = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-            text.parse::<u32>().unwrap_or_else(|_| panic!("id {args:?} says {text:?}"))
-        };
-        Self((id(&["-u"]) == 0).then(|| (id(&["-u", "nobody"]), id(&["-g", "nobody"]))))
-    }
-
-    fn take(&self, files: &[&Path]) {
-        if let Some((user, group)) = self.0 {
-            files.iter().for_each(|file| chown(file, Some(user), Some(group)).expect("is root"));
-        }
-    }
-
-    fn command(&self, program: &PathBuf) -> Command {
-        let Some((user, group)) = self.0 else { return Command::new(program) };
-        let mut command = Command::new("setpriv");
-        command.args([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]).arg(program);
-        command
     }
 }

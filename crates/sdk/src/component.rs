@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buckets::Buckets;
 use crate::db::Database;
+use crate::intake::Intake;
 use crate::link::{NoTokens, Tokens};
 use crate::mail::Mail;
 use crate::web::WebPeers;
@@ -31,6 +32,10 @@ pub enum Kind {
     Db,
     /// Mail that is sent.
     Mail,
+    /// Mail that comes in.
+    Mailbox,
+    /// Messages that come in.
+    Queue,
     /// HTTP peers.
     Request,
     /// Files.
@@ -39,7 +44,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Ai, Self::Console, Self::Db, Self::Mail, Self::Request, Self::Storage];
+    pub const ALL: [Self; 8] =
+        [Self::Ai, Self::Console, Self::Db, Self::Mail, Self::Mailbox, Self::Queue, Self::Request, Self::Storage];
 
     /// The word for it, as flows have it in `componentConfigIds`.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +54,8 @@ impl Kind {
             Self::Console => "console",
             Self::Db => "db",
             Self::Mail => "mail",
+            Self::Mailbox => "mailbox",
+            Self::Queue => "queue",
             Self::Request => "request",
             Self::Storage => "storage",
         }
@@ -127,6 +135,10 @@ pub struct Backends {
     pub db: Arc<dyn Database>,
     /// Mail servers.
     pub mail: Arc<dyn Mail>,
+    /// Mailboxes.
+    pub mailbox: Arc<dyn Intake>,
+    /// Queues.
+    pub queue: Arc<dyn Intake>,
     /// Files that are kept elsewhere.
     pub storage: Arc<dyn Buckets>,
     /// HTTP peers.
@@ -142,6 +154,8 @@ impl Default for Backends {
         Self {
             db: Arc::new(Nothing),
             mail: Arc::new(Nothing),
+            mailbox: Arc::new(Nothing),
+            queue: Arc::new(Nothing),
             storage: Arc::new(Nothing),
             request: Arc::new(Nothing),
             ai: Arc::new(Nothing),
@@ -156,6 +170,8 @@ impl Backends {
         match kind {
             Kind::Db => Some(&*self.db),
             Kind::Mail => Some(&*self.mail),
+            Kind::Mailbox => Some(&*self.mailbox),
+            Kind::Queue => Some(&*self.queue),
             Kind::Storage => Some(&*self.storage),
             Kind::Request => Some(&*self.request),
             Kind::Ai => Some(&*self.ai),

@@ -10,6 +10,7 @@ pub mod contract;
 pub mod db;
 mod effect;
 pub mod http;
+pub mod intake;
 pub mod link;
 pub mod mail;
 mod module;

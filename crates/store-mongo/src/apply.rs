@@ -10,7 +10,7 @@ use model::doc::{DocKey, DocWrite, Expect};
 use model::ids::{CompanyId, ReplicaId};
 use model::play::{LimitKey, PlayHeader, PlayKey, Slot, SlotPlace};
 use model::time::Timestamp;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use store::Conflict;
 use store::limit::{self, Move, Standing, limit_key_bytes};
 
@@ -51,11 +51,17 @@ pub(crate) fn is_plain(batch: &Batch) -> bool {
         header.slot.is_none() && !may_have_mail
     };
     batch.plays.iter().all(is_plain)
-        && batch.docs.is_empty()
+        && batch.docs.iter().all(is_plain_doc)
         && batch.messages.is_empty()
         && batch.events.is_empty()
         && batch.forget.is_empty()
         && batch.drop_audit.is_none()
+}
+
+/// Whether a document can be written so: it is to be new, or is to be there, whatever was before.
+fn is_plain_doc(write: &DocWrite) -> bool {
+    let is_put = write.put.as_ref().is_some_and(|put| put.unique.is_empty());
+    is_put && matches!(write.expect, Expect::Absent | Expect::Anything)
 }
 
 /// Gathers what a plain batch writes.
@@ -65,6 +71,9 @@ pub(crate) fn gather(batch: &Batch, numbers: &mut Numbers, ops: &mut Ops) -> Res
         write_play(write, write.header.due, numbers, &mut committed, ops)?;
     }
     write_audit(batch, numbers, ops)?;
+    for write in &batch.docs {
+        write_unread(write, ops);
+    }
     Ok(committed)
 }
 
@@ -334,6 +343,18 @@ fn write_doc(write: &DocWrite, revision: Option<u64>, ops: &mut Ops) {
         (Some(row), None) => ops.insert(DOCS, row),
         (Some(row), Some(_)) => ops.update(DOCS, filter, row),
     }
+}
+
+/// Writes a document of which nothing was read. One that is to be new and is there breaks the transaction off.
+fn write_unread(write: &DocWrite, ops: &mut Ops) {
+    let Some(row) = rows::document(write, 1) else { return };
+    if write.expect == Expect::Absent {
+        return ops.insert(DOCS, row);
+    }
+    let revision = doc! { "$add": [{ "$ifNull": ["$r", 0_i64] }, 1_i64] };
+    let whole = doc! { "$mergeObjects": [{ "$literal": row }, { "r": revision }] };
+    let change = vec![Bson::Document(doc! { "$replaceWith": whole })];
+    ops.upsert(DOCS, doc! { "_id": keys::document(&write.key) }, change);
 }
 
 /// How the counts change, under each key and of each flow.

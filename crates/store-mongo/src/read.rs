@@ -110,8 +110,9 @@ pub(crate) async fn headers(db: &Database, query: &PlayQuery) -> Result<PlayPage
         query.after.map(|play| doc! { "_id": { "$lt": keys::play(PlayKey { company: query.company, play }) } }),
     );
     let mut filter = doc! { "$and": bounds };
-    if let Some(flow) = query.flow {
-        filter.insert("f", keys::id(flow.0));
+    if let Some(flows) = query.flows() {
+        let flows: Vec<Bson> = flows.into_iter().map(|flow| keys::id(flow.0)).collect();
+        filter.insert("f", doc! { "$in": flows });
     }
     if !query.states.is_empty() {
         // All but those that are done are few, and have an index of their own.

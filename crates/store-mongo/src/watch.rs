@@ -29,6 +29,9 @@ const PLAY: usize = 2 * size_of::<Id>();
 /// What says who may do what.
 const ACCESS: [DocKind; 3] = [DocKind::ApiKey, DocKind::Session, DocKind::User];
 
+/// What starts plays by itself, or lets others start them; and where messages come from that do.
+const WAYS_IN: [DocKind; 4] = [DocKind::Calendar, DocKind::Channel, DocKind::Component, DocKind::Schedule];
+
 /// Follows what happens, until nobody listens.
 pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
     let (signals, listening) = mpsc::channel(QUEUE);
@@ -49,12 +52,13 @@ async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fa
     let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
     let last = format!("fullDocument.{LAST}");
     let flow = format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow);
-    let access = ACCESS.map(|kind| kind.as_str()).join("|");
-    let access = format!("^[0-9a-f]{{24}}/({access})/");
+    let access = ids_of(ACCESS);
+    let ways_in = ids_of(WAYS_IN);
     let wanted = doc! { "$match": { "$or": [
         { "ns.coll": MESSAGES, "operationType": "insert" },
         { "ns.coll": CHUNKS, "operationType": "insert", last: true },
         { "ns.coll": DOCS, "documentKey._id": { "$regex": flow } },
+        { "ns.coll": DOCS, "documentKey._id": { "$regex": ways_in } },
         // What is new was not known to anybody.
         { "ns.coll": DOCS, "documentKey._id": { "$regex": access }, "operationType": { "$ne": "insert" } },
         { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
@@ -80,6 +84,11 @@ async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fa
     }
 }
 
+/// The ids of documents of some kinds, as a pattern.
+fn ids_of<const N: usize>(kinds: [DocKind; N]) -> String {
+    format!("^[0-9a-f]{{24}}/({})/", kinds.map(DocKind::as_str).join("|"))
+}
+
 fn signal_of(event: &Document) -> Result<Signal, Fault> {
     let (collection, key) = (event.get_document("ns")?.get_str("coll")?, Row(event.get_document("documentKey")?));
     Ok(match collection {
@@ -89,6 +98,9 @@ fn signal_of(event: &Document) -> Result<Signal, Fault> {
             let doc = keys::read_document(key.text("_id")?)?;
             if ACCESS.contains(&doc.kind) {
                 return Ok(Signal::Access);
+            }
+            if WAYS_IN.contains(&doc.kind) {
+                return Ok(Signal::WayIn);
             }
             let flow = doc.id.parse().map_err(|_| Fault::damaged("a flow's key has no id"))?;
             Signal::Flow(doc.company, flow)

@@ -67,6 +67,7 @@ pub fn header(key: PlayKey) -> PlayHeader {
         owner: Some(replica(1)),
         slot: None,
         parent: None,
+        cause: None,
         retry_of: None,
         error: None,
         failed_ref: None,

@@ -217,6 +217,8 @@ pub enum Signal {
     Flow(CompanyId, FlowId),
     /// What somebody may do has changed: a user, a session, an API key.
     Access,
+    /// A way in has changed: a channel, a schedule, a calendar.
+    WayIn,
     /// Some may have been missed.
     Unknown,
 }
@@ -250,6 +252,8 @@ pub struct PlayQuery {
     pub company: CompanyId,
     /// Of which flow.
     pub flow: Option<FlowId>,
+    /// Of which flows; any where none.
+    pub among: Option<Vec<FlowId>>,
     /// In which states; any where empty.
     pub states: Vec<PlayState>,
     /// Admitted then or later.
@@ -265,9 +269,18 @@ pub struct PlayQuery {
 }
 
 impl PlayQuery {
+    /// Of which flows, by `flow` and `among` together; any where none.
+    pub fn flows(&self) -> Option<Vec<FlowId>> {
+        match (self.flow, &self.among) {
+            (None, among) => among.clone(),
+            (Some(flow), Some(among)) if !among.contains(&flow) => Some(Vec::new()),
+            (Some(flow), _) => Some(vec![flow]),
+        }
+    }
+
     /// The newest plays of a company.
     pub fn of(company: CompanyId, limit: u32) -> Self {
-        Self { company, flow: None, states: Vec::new(), from: None, to: None, after: None, skip: 0, limit }
+        Self { company, flow: None, among: None, states: Vec::new(), from: None, to: None, after: None, skip: 0, limit }
     }
 }
 

@@ -419,6 +419,7 @@ impl Store for MemoryStore {
             .take_while(|(key, _)| key.company == query.company)
             .map(|(_, play)| &play.header)
             .filter(|header| query.flow.is_none_or(|flow| header.flow.id == flow))
+            .filter(|header| query.among.as_ref().is_none_or(|among| among.contains(&header.flow.id)))
             .filter(|header| query.states.is_empty() || query.states.contains(&header.state))
             .filter(|header| {
                 query.to.is_none_or(|to| header.key.play.0 < Id::from_parts(u64::try_from(to.0).unwrap_or(0), 0))

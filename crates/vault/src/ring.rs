@@ -94,6 +94,13 @@ impl KeyRing {
         Ok(wrapped)
     }
 
+    /// Forgets the data keys of a company: from now on, nothing of it is sealed or opened here.
+    pub fn forget(&self, company: CompanyId) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.by_id.retain(|_, (of, _)| *of != company);
+        keys.newest.remove(&company);
+    }
+
     fn insert(&self, company: CompanyId, id: Id, key: KeyBytes) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.by_id.insert(id, (company, key));
@@ -185,6 +192,15 @@ mod tests {
         let elsewhere = Binding { id: Id::from_parts(9, 8), ..binding(COMPANY, "kv") };
         assert_eq!(ring.open(elsewhere, &sealed), Err(SealError::Altered));
         assert!(!sealed.0.windows(6).any(|window| window == b"secret"));
+    }
+
+    #[test]
+    fn what_is_forgotten_opens_nothing() {
+        let ring = ring();
+        let sealed = ring.seal(binding(COMPANY, "kv"), b"secret").expect("seals");
+        ring.forget(COMPANY);
+        assert!(matches!(ring.open(binding(COMPANY, "kv"), &sealed), Err(SealError::UnknownKey(_))));
+        assert!(ring.seal(binding(COMPANY, "kv"), b"secret").is_err() && !ring.knows(COMPANY) && ring.knows(OTHER));
     }
 
     #[test]

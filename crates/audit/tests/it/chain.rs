@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use audit::{Broken, SEGMENT_ROWS, Segment, Signed};
 use model::doc::DocKind;
+use model::ids::{CompanyId, Id};
 use store::row::Row;
 use vault::SigningKey;
 
@@ -174,4 +175,16 @@ async fn a_key_that_was_exchanged_is_refused() {
     });
     let error = tampered.await.log.verify(COMPANY).await.expect_err("the key does not open");
     assert!(error.to_string().starts_with("the key that signs the audit log"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_of_a_company_that_was_erased_hold_nobody_up() {
+    let stage = Stage::new();
+    let erased = CompanyId(Id::from_bytes([3; 12]));
+    stage.tell(COMPANY, 0..2).await;
+    stage.tell(erased, 0..1).await;
+    stage.tell(COMPANY, 2..3).await;
+    stage.seal(10).await;
+    let report = stage.log.verify(COMPANY).await.expect("verifies");
+    assert_eq!((report.rows, report.unsealed, &report.broken), (3, 0, &None));
 }

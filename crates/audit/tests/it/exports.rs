@@ -70,6 +70,25 @@ async fn every_flipped_byte_of_an_export_is_found() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_spelled_in_another_way_is_found() {
+    for stage in [stage().await, Stage::new()] {
+        let export = String::from_utf8(export(&stage, Format::Json).await).expect("UTF-8");
+        let (before, end) = export.trim_end().rsplit_once('\n').expect("lines");
+        // Hex says the same in capitals.
+        let (text, last) = end.rsplit_once("\":").expect("fields");
+        let capital = format!("{text}\":{}", last.to_uppercase());
+        let others = [end.replacen(':', ": ", 1), end.replacen('{', "{\"more\":1,", 1), capital];
+        for other in others.iter().filter(|other| *other != end) {
+            let refused = check(format!("{before}\n{other}\n").as_bytes());
+            assert!(
+                matches!(refused, Err(ExportError::Altered | ExportError::Unexpected { .. })),
+                "{other}: {refused:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_row_of_an_export_that_was_altered_is_named() {
     let export = String::from_utf8(export(&stage().await, Format::Json).await).expect("UTF-8");
     let altered = export.replacen("\"entityId\":\"2\"", "\"entityId\":\"7\"", 1);

@@ -2,5 +2,6 @@
 
 mod chain;
 mod exports;
+mod fuzz;
 mod keeping;
 mod stage;

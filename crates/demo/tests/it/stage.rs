@@ -154,7 +154,7 @@ impl Stage {
 
     /// Publishes a flow; gives its id.
     pub(crate) async fn publish(&self, text: &str) -> String {
-        let edit = Edit { company: COMPANY, actor: person(1), request: RequestInfo::default() };
+        let edit = Edit { company: COMPANY, actor: person(1), groups: None, request: RequestInfo::default() };
         let made = self.engine.create_flow(&edit, flow(text)).await.expect("creates");
         let published = self.engine.publish_flow(&edit, &made.id.to_string()).await;
         published.unwrap_or_else(|error| panic!("{}: {error}", made.permanent_id)).flow.id.to_string()
@@ -175,6 +175,7 @@ impl Stage {
             start_at: None,
             force: false,
             request: RequestInfo::default(),
+            docs: Vec::new(),
         };
         self.engine.admit(admit, None).await.expect("is admitted").header.key
     }

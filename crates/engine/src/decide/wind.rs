@@ -87,7 +87,8 @@ fn end(ctx: Ctx<'_>, state: Standing) -> Decision {
     let compensation: Option<Compensation> = ctx.state.compensation;
     let out = match state {
         Standing::Done | Standing::Filtered => ctx.state.answer.clone().or_else(|| last_output(ctx.plan, ctx.state)),
-        _ => ctx.state.answer.clone(),
+        // What was answered stays so, however the play ends.
+        _ => ctx.state.answer.clone().filter(|_| ctx.state.has_answered(ctx.plan)),
     };
     Decision::record(Record::Ended { state, out: out.unwrap_or_default(), compensation })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expr::{Budget, Given};
+use model::Failure;
 use model::actor::Actor;
 use model::audit::AuditRow;
 use model::batch::{Batch, Chunk, PlayWrite};
@@ -21,9 +22,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, StoreError};
 use tokio::sync::oneshot;
 
-use super::asked::{FIRST_LOOK, LONGEST_LOOK};
 use super::commit::{NotCommitted, encode_records, is_object};
-use super::facts::ReadError;
 use super::play::{Note, Running};
 use super::{Engine, Report, audit};
 use crate::flows::{FlowError, Published};
@@ -53,6 +52,18 @@ pub struct Admit {
     pub force: bool,
     /// The request behind it, for the audit log.
     pub request: RequestInfo,
+    /// Documents that change in the same commit, if a play is born: all of it happens, or nothing.
+    pub docs: Vec<DocWrite>,
+}
+
+/// What is settled of a play before it is admitted, by somebody who writes of it in the same commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreseen {
+    /// The id that it gets; nobody else has it.
+    pub play: PlayId,
+    /// What an idempotency key stands for, in place of the digest of all arguments: of these, some may be of
+    /// each attempt to ask.
+    pub same: Digest,
 }
 
 /// The request that something was asked by.
@@ -90,6 +101,9 @@ pub enum AdmitError {
     /// flow8 is shutting down.
     #[error("flow8 is shutting down; ask again in a moment")]
     Draining,
+    /// A document is not as the wish expects: somebody else was first.
+    #[error("the {} {} has changed meanwhile", .0.kind, .0.id)]
+    Overtaken(DocKey),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,6 +124,8 @@ pub(super) struct Birth {
     pub(super) published: Arc<Published>,
     pub(super) header: PlayHeader,
     pub(super) args: Value,
+    /// What an idempotency key stands for.
+    pub(super) same: Digest,
     pub(super) keys: BTreeMap<LayerId, String>,
     /// Documents that change with it.
     pub(super) docs: Vec<DocWrite>,
@@ -167,21 +183,25 @@ pub(super) fn slot_of(published: &Published, args: &Value) -> Result<Option<Slot
     Ok(Some(Slot { key, limit: concurrency.limit, place: SlotPlace::Later }))
 }
 
-/// A play that is only admitted, and begins later; and those of its values that are to be put where
+/// A play with its first records, which has not begun; and those of its values that are to be put where
 /// objects are before it is committed.
 pub(super) fn admitted(
     engine: &Engine,
     header: PlayHeader,
     args: Value,
-    record: impl FnOnce(Payload) -> Record,
+    records: impl FnOnce(Payload) -> Vec<Record>,
 ) -> Result<(PlayWrite, Vec<Packed>), PackError> {
     let mut packer = Packer::new(header.key, engine.parts.seal.clone());
-    let record = record(packer.pack(&Payload::Plain(args))?);
-    let bytes = model::codec::encode(&Entry { at: header.created_at, record })?;
+    let records = records(packer.pack(&Payload::Plain(args))?);
+    let count = records.len() as u32;
+    let mut bytes = Vec::new();
+    for record in records {
+        model::codec::append(&mut bytes, &Entry { at: header.created_at, record })?;
+    }
     let (large, values): (Vec<Packed>, Vec<Packed>) = packer.take_new().into_iter().partition(is_object);
     let write = PlayWrite {
-        header: PlayHeader { revision: 1, records: 1, ..header },
-        chunk: Some(Chunk { from: 0, count: 1, bytes: encode_records(&bytes) }),
+        header: PlayHeader { revision: 1, records: count.into(), ..header },
+        chunk: Some(Chunk { from: 0, count, bytes: encode_records(&bytes) }),
         snapshot: None,
         values: values.into_iter().map(|packed| (packed.at.digest, packed.bytes)).collect(),
         waits: Vec::new(),
@@ -218,6 +238,7 @@ impl Engine {
             owner: None,
             slot: None,
             parent: None,
+            cause: None,
             retry_of: None,
             error: None,
             failed_ref: None,
@@ -227,11 +248,24 @@ impl Engine {
     }
 
     /// Admits a play. It is durable when this returns. With `wait`, it returns when the play has
-    /// ended or waits for something, or when that time is over.
+    /// answered, has ended or waits for something, or when that time is over.
     ///
     /// # Errors
     /// Where the play was not admitted.
     pub async fn admit(self: &Arc<Self>, admit: Admit, wait: Option<Duration>) -> Result<Report, AdmitError> {
+        self.admit_as(admit, None, wait).await
+    }
+
+    /// As [`Engine::admit`], of a play of which something is settled already.
+    ///
+    /// # Errors
+    /// Where the play was not admitted.
+    pub async fn admit_as(
+        self: &Arc<Self>,
+        admit: Admit,
+        foreseen: Option<Foreseen>,
+        wait: Option<Duration>,
+    ) -> Result<Report, AdmitError> {
         if self.is_draining() {
             return Err(AdmitError::Draining);
         }
@@ -247,15 +281,25 @@ impl Engine {
         };
         let now = self.now();
         let slot = slot_of(&published, &admit.args).map_err(AdmitError::BadArguments)?;
-        let header = PlayHeader {
+        let mut header = PlayHeader {
             labels: admit.labels,
             start_at: admit.start_at.filter(|at| *at > now),
             slot,
             trace: admit.request.trace.or_else(|| self.new_trace()),
             ..self.new_header(admit.company, &published.at, admit.trigger, admit.actor, now)
         };
+        let same = match foreseen {
+            Some(Foreseen { play, same }) => {
+                header.key.play = play;
+                same
+            }
+            // Nothing is compared where there is no key.
+            None if admit.idempotency_key.is_none() => Digest::of(&[]),
+            None => digest_of(&admit.args),
+        };
+        docs.extend(admit.docs);
         if let Some(key) = &admit.idempotency_key {
-            docs.push(remember(&header, key, &admit.args, Expect::Absent, now));
+            docs.push(remember(&header, key, same, Expect::Absent, now));
         }
         tracing::debug!(
             request = admit.request.id.as_deref(),
@@ -268,12 +312,52 @@ impl Engine {
             published,
             header,
             args: admit.args,
+            same,
             keys: BTreeMap::new(),
             docs,
             audit: audit.into_iter().collect(),
             retry: None,
         });
         self.bear(birth, wait).await
+    }
+
+    /// Records that a flow was to run and was not, as a play in `SKIP`. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Where the flow could not have been run.
+    pub async fn record_skipped(self: &Arc<Self>, admit: Admit, why: Failure) -> Result<PlayHeader, AdmitError> {
+        if self.is_draining() {
+            return Err(AdmitError::Draining);
+        }
+        check_args(&admit.args).map_err(AdmitError::BadArguments)?;
+        let published = self.published(admit.company, &admit.flow).await?;
+        let now = self.now();
+        let header = PlayHeader {
+            labels: admit.labels,
+            state: Standing::Skip,
+            ended_at: Some(now),
+            error: Some(why),
+            ..self.new_header(admit.company, &published.at, admit.trigger, admit.actor, now)
+        };
+        let internal = |error: PackError| AdmitError::Internal(error.to_string());
+        let (write, large) = admitted(self, header, admit.args, |args| {
+            let admission = Admission { args, deferred: false, keys: BTreeMap::new(), retry: None };
+            let ended = Record::Ended { state: Standing::Skip, out: Payload::Plain(Value::Null), compensation: None };
+            vec![Record::Admitted(admission), ended]
+        })
+        .map_err(internal)?;
+        let header = write.header.clone();
+        self.put_objects(header.key, &large).await.map_err(AdmitError::from)?;
+        let batch = Batch { plays: vec![write], docs: admit.docs, ..Batch::default() };
+        let committed = self.parts.store.commit(batch).await.map_err(|error| match error {
+            CommitError::Conflict(Conflict::Doc(key)) => AdmitError::Overtaken(key),
+            CommitError::Conflict(conflict) => AdmitError::Internal(conflict.to_string()),
+            CommitError::Store(error) => error.into(),
+        })?;
+        self.figures.admitted();
+        self.figures.ended(&header);
+        self.follow(&committed);
+        Ok(header)
     }
 
     /// Brings a play into the world, or finds the one that its idempotency key stands for.
@@ -312,61 +396,6 @@ impl Engine {
         }
     }
 
-    async fn await_end(
-        self: &Arc<Self>,
-        report: Report,
-        wait: Option<Duration>,
-        watched: oneshot::Receiver<Report>,
-    ) -> Result<Report, AdmitError> {
-        let Some(wait) = wait else { return Ok(report) };
-        if report.header.state.is_ended() {
-            return if report.out.is_some() { Ok(report) } else { self.with_output(report).await };
-        }
-        let replayed = report.replayed;
-        tokio::select! {
-            biased;
-            ended = watched => match ended {
-                Ok(ended) => Ok(Report { replayed, ..ended }),
-                // Another replica has it, or it was let go.
-                Err(_) => self.watch_from_afar(report, wait).await,
-            },
-            () = self.parts.world.sleep(wait) => self.as_it_stands(report).await,
-        }
-    }
-
-    /// Looks at a play in the store until it has ended or waits for something, or time is over.
-    async fn watch_from_afar(&self, mut report: Report, wait: Duration) -> Result<Report, AdmitError> {
-        let over = self.parts.world.sleep(wait);
-        tokio::pin!(over);
-        let mut pause = FIRST_LOOK;
-        loop {
-            report = self.as_it_stands(report).await?;
-            let waits = matches!(report.header.state, Standing::Wait | Standing::OnHold);
-            if report.header.state.is_ended() || waits || self.is_draining() {
-                return Ok(report);
-            }
-            tokio::select! {
-                biased;
-                () = &mut over => return Ok(report),
-                () = self.parts.world.sleep(pause) => pause = (pause * 2).min(LONGEST_LOOK),
-            }
-        }
-    }
-
-    async fn as_it_stands(&self, report: Report) -> Result<Report, AdmitError> {
-        let header = self.parts.store.header(report.header.key).await?.unwrap_or(report.header);
-        let report = Report { header, ..report };
-        if report.header.state.is_ended() { self.with_output(report).await } else { Ok(report) }
-    }
-
-    async fn with_output(&self, report: Report) -> Result<Report, AdmitError> {
-        let out = self.output_of(report.header.key).await.map_err(|error| match error {
-            ReadError::Store(error) => AdmitError::Store(error),
-            other => AdmitError::Internal(other.to_string()),
-        })?;
-        Ok(Report { out: Some(out), ..report })
-    }
-
     /// The play that an idempotency key stands for.
     async fn first_of(&self, key: &DocKey, birth: &Birth) -> Result<First, AdmitError> {
         let Some(doc) = self.parts.store.doc(key).await? else {
@@ -380,7 +409,7 @@ impl Engine {
         if doc.expires_at.is_some_and(|at| at <= self.now()) && is_over {
             return Ok(First::Forgotten(remember_again(birth, key, Expect::Revision(doc.revision), self.now())));
         }
-        if remembered.args != digest_of(&birth.args) {
+        if remembered.args != birth.same {
             return Err(AdmitError::KeyReused);
         }
         match header {
@@ -406,15 +435,14 @@ fn digest_of(args: &Value) -> Digest {
     Digest::of(args.to_canonical_json().as_bytes())
 }
 
-fn remember(header: &PlayHeader, key: &str, args: &Value, expect: Expect, now: Timestamp) -> DocWrite {
+fn remember(header: &PlayHeader, key: &str, same: Digest, expect: Expect, now: Timestamp) -> DocWrite {
     let id = format!("run/{}/{key}", header.flow.permanent_id);
     let doc = DocKey::new(header.key.company, DocKind::Idempotency, id);
-    DocWrite::put(doc, expect, &Remembered { play: header.key.play, args: digest_of(args) })
-        .expiring(now.plus(IDEMPOTENCY_KEPT))
+    DocWrite::put(doc, expect, &Remembered { play: header.key.play, args: same }).expiring(now.plus(IDEMPOTENCY_KEPT))
 }
 
 fn remember_again(birth: &Birth, key: &DocKey, expect: Expect, now: Timestamp) -> DocWrite {
-    let remembered = Remembered { play: birth.header.key.play, args: digest_of(&birth.args) };
+    let remembered = Remembered { play: birth.header.key.play, args: birth.same };
     DocWrite::put(key.clone(), expect, &remembered).expiring(now.plus(IDEMPOTENCY_KEPT))
 }
 
@@ -462,8 +490,9 @@ async fn begin(
         let _ = told.send(Ok(Report { header: running.header, out, replayed: false }));
         return engine.leave(key, inbox);
     }
-    let _ = told.send(Ok(Report { header: running.header.clone(), out: None, replayed: false }));
-    running.watchers.extend(watcher);
+    let out = if watcher.is_some() { running.answered().await } else { None };
+    running.watchers.extend(watcher.filter(|_| out.is_none()));
+    let _ = told.send(Ok(Report { header: running.header.clone(), out, replayed: false }));
     running.launch();
     running.run(inbox).await;
 }
@@ -508,7 +537,7 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
     let waits_for_slot = place == SlotPlace::Queued;
     header.due = if waits_for_slot { None } else { Some(header.start_at.unwrap_or(header.created_at)) };
     header.state = if header.slot.is_some() || header.start_at.is_some() { Standing::Deferred } else { Standing::New };
-    let (write, large) = admitted(engine, header, birth.args.clone(), |args| birth.admission(args, true))
+    let (write, large) = admitted(engine, header, birth.args.clone(), |args| vec![birth.admission(args, true)])
         .map_err(|error| NotBorn::Refused(AdmitError::Internal(error.to_string())))?;
     let header = write.header.clone();
     engine.put_objects(header.key, &large).await.map_err(|error| NotBorn::Refused(error.into()))?;
@@ -534,6 +563,7 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
 fn not_born(error: NotCommitted) -> NotBorn {
     match error {
         NotCommitted::Conflict(Conflict::Doc(key)) if key.kind == DocKind::Idempotency => NotBorn::Remembered(key),
+        NotCommitted::Conflict(Conflict::Doc(key)) => NotBorn::Refused(AdmitError::Overtaken(key)),
         NotCommitted::Conflict(Conflict::QueueFull) => NotBorn::Refused(AdmitError::QueueFull),
         NotCommitted::Conflict(conflict) => NotBorn::Refused(AdmitError::Internal(conflict.to_string())),
         NotCommitted::Store(error) => NotBorn::Refused(error.into()),

@@ -50,7 +50,7 @@ impl Running {
         ParentStep {
             play: self.key().play,
             step: step.clone(),
-            depth: above.map_or(0, |above| above.depth) + 1,
+            depth: self.header.depth() + 1,
             waits,
             slots: if waits { shared.into_iter().chain(own).collect() } else { Vec::new() },
         }
@@ -101,7 +101,8 @@ impl super::Engine {
                 now,
             )
         };
-        let admission = |args| Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None });
+        let admission =
+            |args| vec![Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None })];
         let (write, large) = admitted(self, header, args, admission)
             .map_err(|error| Failure::new(code::INTERNAL_ERROR, error.to_string()))?;
         Ok(NewPlay { write, large })

@@ -97,6 +97,7 @@ impl Running {
         }
         let engine = self.engine.clone();
         let is_admission = self.header.revision == 0;
+        self.rouse().await?;
         let batch = self.batch().map_err(NotCommitted::Pack)?;
         engine.put_objects(self.key(), &self.pending.values).await.map_err(NotCommitted::Store)?;
         for child in &self.pending.children {

@@ -13,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Engine;
 use super::play::{Landed, Running};
+use super::rouse::News;
 use crate::decide::{AttemptEnd, Input, Ran};
 use crate::kv::{self, KvOwner, Made};
 
@@ -52,6 +53,8 @@ impl Running {
         let step = change.step.clone();
         let ends_it = |record: &Record| matches!(record, Record::StepEnded(end) if end.step == step && end.state == LayerState::Done);
         if self.takes(Input::Ran(change.step, change.ran), ends_it) {
+            let told = change.write.as_ref().map(|write| News::Changes(write.key.id.clone(), write.put.is_none()));
+            self.pending.news.extend(told);
             self.pending.docs.extend(change.write);
             self.kv_guard = change.guard;
         }

@@ -9,8 +9,10 @@ mod alive;
 mod asked;
 mod attempts;
 mod audit;
+mod awaited;
 mod children;
 mod commit;
+mod erase;
 mod facts;
 mod figures;
 mod identity;
@@ -26,6 +28,7 @@ mod plays;
 mod report;
 mod retention;
 mod retry;
+mod rouse;
 mod scheduler;
 mod signals;
 mod spans;
@@ -53,7 +56,7 @@ use store::{CommitError, Conflict, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
-pub use admit::{Admit, AdmitError, RequestInfo};
+pub use admit::{Admit, AdmitError, Foreseen, RequestInfo};
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
 pub use figures::Figures;
@@ -144,6 +147,8 @@ pub struct Engine {
     orphans: Orphans,
     /// How often it was heard that what somebody may do has changed.
     access: AtomicU64,
+    /// See [`Engine::ways_in`].
+    ways_in: watch::Sender<u64>,
     /// What it counts of itself.
     figures: Figures,
     /// Who takes spans, if somebody does.
@@ -198,6 +203,7 @@ impl Engine {
             alive: OnceLock::new(),
             orphans: Orphans::default(),
             access: AtomicU64::new(0),
+            ways_in: watch::Sender::new(0),
             figures: Figures::default(),
             spans: spans::Spans::default(),
             parts,
@@ -255,6 +261,11 @@ impl Engine {
         self.identity.replica()
     }
 
+    /// Whether no other replica can be on its store.
+    pub fn is_alone(&self) -> bool {
+        self.alive.get().is_none()
+    }
+
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.parts.store
@@ -293,6 +304,27 @@ impl Engine {
 
     fn access_has_changed(&self) {
         self.access.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A number that rises whenever a channel, a component, a schedule or a calendar has changed, here or at another
+    /// replica. Whoever goes by them reads them again then.
+    pub fn ways_in(&self) -> watch::Receiver<u64> {
+        self.ways_in.subscribe()
+    }
+
+    /// A channel, a component, a schedule or a calendar was just changed here.
+    pub fn ways_in_have_changed(&self) {
+        self.ways_in.send_modify(|changes| *changes += 1);
+    }
+
+    /// Returns after a while, by the clock that plays go by.
+    pub async fn sleep(&self, duration: Duration) {
+        self.parts.world.sleep(duration).await;
+    }
+
+    /// The longest that anybody sleeps for something that is due: the clock may be set meanwhile.
+    pub fn longest_sleep(&self) -> Duration {
+        self.parts.world.longest_sleep()
     }
 
     /// A new id.

@@ -29,6 +29,7 @@ use super::children::NewPlay;
 use super::commit::Abandoned;
 use super::permits::Permit;
 use super::plays::Inbox;
+use super::rouse::News;
 use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
 use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refusal, StepScope, decide};
@@ -45,7 +46,7 @@ pub(super) enum Note {
     Mail,
     /// Its turn has come to make an attempt.
     Permit,
-    /// Somebody wants to hear when it ends or comes to wait.
+    /// Somebody wants to hear when it answers, ends or comes to wait.
     Watch(oneshot::Sender<Report>),
 }
 
@@ -91,6 +92,8 @@ pub(super) struct Pending {
     pub(super) touched: Vec<StepId>,
     /// Whether an approval was decided.
     pub(super) approval: bool,
+    /// What others may listen to.
+    pub(super) news: Vec<News>,
 }
 
 impl Pending {
@@ -259,6 +262,7 @@ impl Running {
             }
             self.commit_or_reload().await?;
             self.launch();
+            self.tell_of_answer().await;
             if thought == Thought::Done && self.inputs.is_empty() && !self.state.has_steps() && !self.is_winding() {
                 return Ok(());
             }
@@ -280,7 +284,7 @@ impl Running {
             }
             if let Some(input) = self.inputs.pop_front() {
                 self.take(input);
-            } else if self.engine.is_draining() {
+            } else if self.engine.is_draining() && !self.needs_but_end() {
                 // Nothing new is begun; what is under way may finish.
                 return Thought::Done;
             } else if let Some(step) = self.state.next_step(&self.plan) {
@@ -300,6 +304,11 @@ impl Running {
     /// Whether a step towards the end can be taken.
     pub(super) fn is_winding(&self) -> bool {
         !self.wound && !self.state.is_ended() && (self.state.stopping.is_some() || self.state.is_through())
+    }
+
+    /// Whether all is done but to say so. Whoever waits for the play has the answer then.
+    fn needs_but_end(&self) -> bool {
+        self.state.stopping.is_none() && !self.state.has_steps() && self.state.is_through() && self.is_winding()
     }
 
     /// An attempt needs a permit before it is intended, so that an intent that is recorded is
@@ -372,7 +381,13 @@ impl Running {
         let mut entry = Entry { at, record };
         self.state.apply(&self.plan, &entry);
         match &entry.record {
-            Record::Ended { out, .. } => self.out = Some(out.clone()),
+            Record::Ended { out, .. } => {
+                self.out = Some(out.clone());
+                self.pending.news.push(News::Ends);
+            }
+            Record::ApprovalAsked { step, expires_at, .. } => {
+                self.pending.news.push(News::Waits(step.clone(), *expires_at));
+            }
             Record::ApprovalGiven { .. } => self.pending.approval = true,
             Record::StepEnded(end) => {
                 self.rounds.remove(&end.step);
@@ -528,7 +543,10 @@ impl Running {
                 self.permits.extend(given.filter(|_| !self.waiting_for_permit.is_empty()));
                 self.waiting_for_permit.drain(..).rev().for_each(|step| self.state.put_back(step));
             }
-            Note::Watch(watcher) => self.watchers.push(watcher),
+            Note::Watch(watcher) => {
+                self.watchers.push(watcher);
+                self.tell_of_answer().await;
+            }
             Note::Command(command, request, reply) => match self.obey(*command, &request) {
                 Ok(()) => self.replies.push(reply),
                 Err(refusal) => {
@@ -553,18 +571,6 @@ impl Running {
             self.engine.at(FailPoint::Approval);
         }
         Ok(())
-    }
-
-    /// Tells whoever waits that the play has ended or come to wait.
-    async fn tell_watchers(&mut self) {
-        if self.watchers.is_empty() {
-            return;
-        }
-        let out = self.engine.clone().given(self.key(), self.out.clone()).await;
-        for watcher in self.watchers.drain(..) {
-            // Whoever waited may have gone away.
-            let _ = watcher.send(Report { header: self.header.clone(), out: out.clone(), replayed: false });
-        }
     }
 
     /// Forgets what was worked out and decided since the last commit.

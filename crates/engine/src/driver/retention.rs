@@ -171,7 +171,7 @@ impl Engine {
     }
 
     /// Removes ended plays and all that belongs to them.
-    async fn forget(&self, plays: &[PlayKey]) -> Result<u64, StoreError> {
+    pub(super) async fn forget(&self, plays: &[PlayKey]) -> Result<u64, StoreError> {
         for play in plays {
             // What cannot be removed now is found later as left behind, when the play is gone.
             if let Err(error) = self.forget_objects(*play).await {

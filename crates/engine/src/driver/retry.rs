@@ -11,7 +11,7 @@ use std::sync::Arc;
 use model::actor::Actor;
 use model::ids::LayerId;
 use model::limits::LAYERS_PER_FLOW;
-use model::payload::Payload;
+use model::payload::{Digest, Payload};
 use model::play::{LayerState, PlayHeader, PlayKey, Trigger};
 use model::record::{Record, RetryFrom, StepId};
 use model::value::Value;
@@ -82,7 +82,8 @@ impl Engine {
         let audit = audit::of_play(&header, &header.actor, "play.retry", after, request, now);
         let retry = from.map_or(RetryFrom::Failure, RetryFrom::Layer);
         let (docs, audit, retry) = (Vec::new(), vec![audit], Some(retry));
-        let birth = Box::new(Birth { published, header, args, keys, docs, audit, retry });
+        let same = Digest::of(&[]);
+        let birth = Box::new(Birth { published, header, args, same, keys, docs, audit, retry });
         Ok(self.bear(birth, None).await?)
     }
 }

@@ -29,7 +29,9 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Receiver<Signal>) {
             Some(Signal::Feed(place)) => engine.has_fed(place),
             Some(Signal::Flow(company, flow)) => engine.forget_flow(company, flow),
             Some(Signal::Access) => engine.access_has_changed(),
+            Some(Signal::WayIn) => engine.ways_in_have_changed(),
             Some(Signal::Unknown) => {
+                engine.ways_in_have_changed();
                 engine.access_has_changed();
                 engine.forget_flows();
                 engine.alarm.set(Timestamp::MIN);

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use model::payload::Digest;
 use model::record::StepId;
 use model::time::Timestamp;
 use model::trace::{SpanId, TraceParent};
@@ -46,13 +47,30 @@ pub struct Span {
 
 /// Who takes spans, if somebody does.
 #[derive(Debug, Default)]
-pub(super) struct Spans(OnceLock<mpsc::Sender<Span>>);
+pub(super) struct Spans(OnceLock<Taker>);
+
+#[derive(Debug)]
+struct Taker {
+    spans: mpsc::Sender<Span>,
+    /// Of the traces that begin here, the part that is kept: 0 for none, 1 for all.
+    share: f64,
+}
+
+impl Taker {
+    /// Whether a trace is kept that begins here. It follows from the trace alone.
+    fn keeps(&self, trace: &[u8; 16]) -> bool {
+        let Digest(bytes) = Digest::of(trace);
+        let drawn = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        f64::from(drawn) < self.share * (f64::from(u32::MAX) + 1.0)
+    }
+}
 
 impl Engine {
-    /// Hands spans over from now on. What does not fit is dropped, and counted. The first who asks
-    /// for them gets them.
-    pub fn hand_spans_to(&self, taker: mpsc::Sender<Span>) {
-        let _ = self.spans.0.set(taker);
+    /// Hands spans over from now on: those of traces that somebody else began and keeps, and of those that
+    /// begin here a share, from 0 to 1. What does not fit is dropped, and counted. The first who asks for them
+    /// gets them.
+    pub fn hand_spans_to(&self, spans: mpsc::Sender<Span>, share: f64) {
+        let _ = self.spans.0.set(Taker { spans, share });
     }
 
     /// Whether somebody takes spans.
@@ -63,15 +81,16 @@ impl Engine {
     /// The place of something new in a trace: below what it comes from, or of a trace of its own.
     /// None where nobody takes spans.
     pub fn span_below(&self, parent: Option<TraceParent>) -> Option<TraceParent> {
-        self.spans.0.get()?;
+        let taker = self.spans.0.get()?;
         let mut bytes = [0; 24];
         bytes[..12].copy_from_slice(self.new_id().as_bytes());
         bytes[12..].copy_from_slice(self.new_id().as_bytes());
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
-        let own = TraceParent { trace, span: SpanId(span), is_sampled: true };
-        Some(parent.map_or(own, |parent| parent.at(own.span)))
+        let span = SpanId(span);
+        let own = || TraceParent { trace, span, is_sampled: taker.keeps(&trace) };
+        Some(parent.map_or_else(own, |parent| parent.at(span)))
     }
 
     /// The beginning of a trace that nobody else has begun; none where nobody takes spans.
@@ -82,7 +101,7 @@ impl Engine {
     /// Hands a span over, where somebody takes it and the trace is kept.
     pub fn span(&self, span: Span) {
         let Some(taker) = self.spans.0.get().filter(|_| span.at.is_sampled) else { return };
-        if taker.try_send(span).is_err() {
+        if taker.spans.try_send(span).is_err() {
             self.figures.span_was_dropped();
         }
     }
@@ -146,5 +165,19 @@ impl Span {
     /// The same, with its end.
     pub(super) fn ends(self, ended: Timestamp, end: &AttemptEnd) -> Self {
         Self { ended, is_error: !matches!(end, AttemptEnd::Ok(_)), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_traces_that_begin_here_a_share_is_kept() {
+        for (share, least, most) in [(0.0, 0, 0), (0.001, 2, 30), (0.25, 2_300, 2_700), (1.0, 10_000, 10_000)] {
+            let taker = Taker { spans: mpsc::channel(1).0, share };
+            let kept = (0..10_000_u128).filter(|trace| taker.keeps(&trace.to_be_bytes())).count();
+            assert!((least..=most).contains(&kept), "{share}: {kept}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Changes of flows: create, edit, publish, roll back, delete. Each is one commit with its
 //! audit row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::actor::Actor;
@@ -8,11 +9,12 @@ use model::audit::AuditRow;
 use model::batch::Batch;
 use model::doc::{DocKind, DocWrite, Expect};
 use model::flow::{Flow, FlowDef, FlowVersion, Slug};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, GroupId};
 use model::play::PlayState;
 use model::value::{Value, to_value};
 use store::{CommitError, Conflict, DocQuery, PlayQuery, StoreError};
 
+use super::listeners::{listener_key, listener_write};
 use super::{FlowError, definition_write, digest_of, flow_key, join, slug_key, version_key};
 use crate::driver::{Engine, RequestInfo};
 use crate::plan::Problem;
@@ -24,8 +26,17 @@ pub struct Edit {
     pub company: CompanyId,
     /// Who.
     pub actor: Actor,
+    /// In which groups they may change flows; none: everywhere, and flows that lie in no group.
+    pub groups: Option<BTreeSet<GroupId>>,
     /// The request behind it.
     pub request: RequestInfo,
+}
+
+impl Edit {
+    /// Whether flows that lie there may be changed.
+    fn reaches(&self, group: Option<GroupId>) -> bool {
+        self.groups.as_ref().is_none_or(|groups| group.is_some_and(|group| groups.contains(&group)))
+    }
 }
 
 /// Why a flow was not changed.
@@ -55,6 +66,12 @@ pub enum EditError {
     /// It still has plays that have not ended.
     #[error("the flow still has plays that have not ended; cancel them first")]
     InUse,
+    /// It would lie where they may change nothing.
+    #[error("this needs the permission flows:edit where the flow would lie; name another group in groupId")]
+    OutsideGroups,
+    /// Somebody else must do it.
+    #[error("four eyes: {0}")]
+    FourEyes(String),
 }
 
 impl From<StoreError> for EditError {
@@ -82,6 +99,9 @@ impl Engine {
     /// # Errors
     /// Where the permanent id it names is taken.
     pub async fn create_flow(&self, edit: &Edit, def: FlowDef) -> Result<Flow, EditError> {
+        if !edit.reaches(def.group_id) {
+            return Err(EditError::OutsideGroups);
+        }
         let wanted = def.slug();
         let named = def.permanent_id.is_some();
         let now = self.now();
@@ -94,7 +114,10 @@ impl Engine {
                 revision: 1,
                 published_revision: None,
                 version: None,
+                on: Vec::new(),
                 last_version: 0,
+                editors: vec![edit.actor.clone()],
+                four_eyes: false,
                 created_at: now,
                 updated_at: now,
             };
@@ -129,8 +152,7 @@ impl Engine {
                 Some(slug) if *slug != flow.permanent_id => return Err(EditError::SlugFixed(flow.permanent_id)),
                 _ => def.permanent_id = Some(flow.permanent_id.clone()),
             }
-            flow.draft = def;
-            flow.revision += 1;
+            redraft(edit, &mut flow, def);
             Ok((flow, Vec::new()))
         })
         .await
@@ -139,7 +161,7 @@ impl Engine {
     /// Checks the draft and makes a version of it; that is the version which runs from now on.
     ///
     /// # Errors
-    /// With every problem of the draft.
+    /// With every problem of the draft; or where the flow asks for four eyes, and these are two of them.
     pub async fn publish_flow(self: &Arc<Self>, edit: &Edit, target: &str) -> Result<Published, EditError> {
         let known = self.known_components(edit.company).await.map_err(FlowError::from)?;
         let flow = self
@@ -149,6 +171,7 @@ impl Engine {
                 if !problems.is_empty() {
                     return Err(EditError::Invalid(problems));
                 }
+                may_publish(edit, &flow)?;
                 let revision = flow.revision;
                 let (mut flow, docs) = self.mint(edit, flow, plan.def)?;
                 flow.published_revision = Some(revision);
@@ -161,16 +184,15 @@ impl Engine {
     /// Makes a new version of the definition that an older one has.
     ///
     /// # Errors
-    /// Where there is no such version.
+    /// Where there is no such version; or where the flow asks for four eyes, before or after: to go back is to change
+    /// the draft and to publish it, which one person may not. See [`Engine::redraft_flow`].
     pub async fn roll_back_flow(
         self: &Arc<Self>,
         edit: &Edit,
         target: &str,
         version: u32,
     ) -> Result<Published, EditError> {
-        let (flow, _) = self.flow(edit.company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
-        let old = self.version(edit.company, flow.id, version).await?.ok_or(EditError::NoSuchVersion(version))?;
-        let def = self.definition(edit.company, old.definition).await?;
+        let def = self.old_definition(edit.company, target, version).await?;
         self.compile(&def).map_err(EditError::Invalid)?;
         let problems = self.known_components(edit.company).await.map_err(FlowError::from)?.check(&def, self.modules());
         if !problems.is_empty() {
@@ -178,13 +200,34 @@ impl Engine {
         }
         let flow = self
             .change_flow(edit, target, "flow.rollback", |mut flow| {
-                flow.draft = FlowDef { enabled: flow.draft.enabled, ..def.clone() };
-                flow.revision += 1;
+                let asked_before = flow.needs_four_eyes();
+                let enabled = flow.draft.enabled;
+                redraft(edit, &mut flow, FlowDef { enabled, ..def.clone() });
+                if asked_before || flow.needs_four_eyes() {
+                    let message = "to go back is to change the flow and to publish it; make that version the draft \
+                                   with ?draft=true, and let somebody else publish it";
+                    return Err(EditError::FourEyes(message.into()));
+                }
                 flow.published_revision = Some(flow.revision);
                 self.mint(edit, flow, def.clone())
             })
             .await?;
         self.published_version(edit, flow).await
+    }
+
+    /// Makes the definition of an older version the draft, and publishes nothing.
+    ///
+    /// # Errors
+    /// Where there is no such version.
+    pub async fn redraft_flow(&self, edit: &Edit, target: &str, version: u32) -> Result<Flow, EditError> {
+        let def = self.old_definition(edit.company, target, version).await?;
+        self.edit_flow(edit, target, None, |draft| Ok(FlowDef { enabled: draft.enabled, ..def.clone() })).await
+    }
+
+    async fn old_definition(&self, company: CompanyId, target: &str, version: u32) -> Result<FlowDef, EditError> {
+        let (flow, _) = self.flow(company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
+        let old = self.version(company, flow.id, version).await?.ok_or(EditError::NoSuchVersion(version))?;
+        Ok(self.definition(company, old.definition).await?)
     }
 
     async fn published_version(self: &Arc<Self>, edit: &Edit, flow: Flow) -> Result<Published, EditError> {
@@ -197,6 +240,9 @@ impl Engine {
     fn mint(&self, edit: &Edit, mut flow: Flow, def: FlowDef) -> Result<(Flow, Vec<DocWrite>), EditError> {
         flow.last_version += 1;
         flow.version = Some(flow.last_version);
+        flow.on = def.on.clone();
+        flow.four_eyes = def.publishing.four_eyes;
+        flow.editors.clear();
         let definition = digest_of(&def).map_err(FlowError::from)?;
         let version = FlowVersion {
             flow: flow.id,
@@ -213,16 +259,27 @@ impl Engine {
     /// Removes a flow and its versions. Its plays stay, as long as retention keeps them.
     ///
     /// # Errors
-    /// Where there is no such flow, or it has plays that have not ended.
+    /// Where there is no such flow, it has plays that have not ended, or its version asks for four eyes: whoever
+    /// removes it could make it anew without.
     pub async fn delete_flow(&self, edit: &Edit, target: &str) -> Result<(), EditError> {
         let (flow, revision) =
             self.flow(edit.company, target).await?.ok_or_else(|| FlowError::NotFound(target.into()))?;
+        if !edit.reaches(flow.draft.group_id) {
+            return Err(FlowError::NotFound(target.into()).into());
+        }
+        if flow.four_eyes {
+            let message = "to remove the flow, first take publishing.fourEyes out of it, which needs somebody else";
+            return Err(EditError::FourEyes(message.into()));
+        }
         let open = [PlayState::New, PlayState::Run, PlayState::Deferred, PlayState::Wait, PlayState::OnHold];
         let query = PlayQuery { flow: Some(flow.id), states: open.into(), ..PlayQuery::of(edit.company, 1) };
         if self.store().headers(&query).await?.total > 0 {
             return Err(EditError::InUse);
         }
-        let mut docs = vec![DocWrite::remove(flow_key(edit.company, flow.id), Expect::Revision(revision))];
+        let mut docs = vec![
+            DocWrite::remove(flow_key(edit.company, flow.id), Expect::Revision(revision)),
+            DocWrite::remove(listener_key(edit.company, flow.id), Expect::Anything),
+        ];
         docs.extend(
             self.versions(edit.company, flow.id)
                 .await?
@@ -261,14 +318,26 @@ impl Engine {
         loop {
             let found = self.flow(edit.company, target).await?;
             let (before, revision) = found.ok_or_else(|| FlowError::NotFound(target.into()))?;
-            let was = shown(&before.draft)?;
-            let (mut flow, docs) = change(before)?;
+            if !edit.reaches(before.draft.group_id) {
+                return Err(FlowError::NotFound(target.into()).into());
+            }
+            let (was, edited) = (shown(&before.draft)?, before.editors.clone());
+            let (mut flow, mut docs) = change(before.clone())?;
+            if !edit.reaches(flow.draft.group_id) {
+                return Err(EditError::OutsideGroups);
+            }
+            docs.extend(listener_write(edit.company, Some(&before), &flow));
             flow.updated_at = self.now();
-            let is = Value::map([
+            let mut is = vec![
                 ("revision", Value::from(flow.revision)),
                 ("version", flow.version.into()),
                 ("draft", shown(&flow.draft)?),
-            ]);
+            ];
+            if !docs.is_empty() {
+                // It is published: the row says by whom, and whose changes these are.
+                is.push(("editors", to_value(&edited).map_err(FlowError::from)?));
+            }
+            let is = Value::map(is);
             let audit = self.audit(edit, action, flow.id, was, is);
             match self.write_flow(edit.company, &flow, Expect::Revision(revision), docs, audit).await {
                 Ok(()) => return Ok(flow),
@@ -309,6 +378,30 @@ impl Engine {
             ip: edit.request.ip.clone(),
         }
     }
+}
+
+/// Another draft. Who sends what is there already has changed nothing.
+fn redraft(edit: &Edit, flow: &mut Flow, def: FlowDef) {
+    if flow.draft != def {
+        flow.edited_by(&edit.actor);
+    }
+    flow.draft = def;
+    flow.revision += 1;
+}
+
+/// Refuses whoever would publish what they changed themselves, where the flow asks for four eyes.
+fn may_publish(edit: &Edit, flow: &Flow) -> Result<(), EditError> {
+    if !flow.needs_four_eyes() {
+        return Ok(());
+    }
+    let refused = |message: String| Err(EditError::FourEyes(message));
+    let Some(publisher) = edit.actor.user else {
+        return refused("a person must publish this flow, signed in".into());
+    };
+    if flow.editors.iter().any(|editor| editor.user == Some(publisher)) {
+        return refused("you changed the draft since the last version, so somebody else must publish it".into());
+    }
+    Ok(())
 }
 
 fn shown(def: &FlowDef) -> Result<Value, FlowError> {

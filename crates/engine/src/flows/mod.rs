@@ -5,20 +5,23 @@
 //! so that a play finds it whatever becomes of the flow.
 
 mod edit;
+mod listeners;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::doc::{Doc, DocError, DocKey, DocKind, DocWrite, Expect, UniqueKey};
 use model::flow::{Flow, FlowDef, FlowVersion};
-use model::ids::{CompanyId, FlowId};
+use model::ids::{CompanyId, FlowId, GroupId};
 use model::payload::Digest;
 use model::play::FlowAt;
 use model::value::{ValueError, to_value};
-use store::StoreError;
+use store::{DocQuery, StoreError};
 
 pub use edit::{Edit, EditError, Published as PublishedVersion};
+pub(crate) use listeners::Happened;
+use listeners::Listeners;
 
 use crate::driver::{Engine, ReadError};
 use crate::plan::{Plan, Problem, Surroundings};
@@ -75,8 +78,12 @@ pub(crate) struct Flows {
     published: Cache<(CompanyId, FlowId), Arc<Published>>,
     /// Which flow a permanent id names.
     slugs: Cache<(CompanyId, Box<str>), FlowId>,
+    /// In which group each flow of a company lies; flows that lie in none are left out.
+    places: Cache<CompanyId, Arc<BTreeMap<FlowId, GroupId>>>,
     /// Compiled definitions.
     plans: Cache<(CompanyId, Digest), Arc<Plan>>,
+    /// What the flows of a company listen to.
+    listeners: Cache<CompanyId, Arc<Listeners>>,
 }
 
 /// A map that is emptied when it is full: what it forgets is read again.
@@ -87,6 +94,9 @@ struct Entries<K, V> {
     /// How often something was forgotten.
     forgot: u64,
 }
+
+/// Flows of one company whose groups are looked at.
+const PLACED: usize = 10_000;
 
 /// Entries of one cache.
 const CACHED: usize = 4_096;
@@ -221,6 +231,23 @@ impl Engine {
         Ok(published)
     }
 
+    /// In which group each flow of a company lies, at present; flows that lie in none are left out.
+    ///
+    /// # Errors
+    /// Where the store fails, or a document is damaged.
+    pub async fn places(&self, company: CompanyId) -> Result<Arc<BTreeMap<FlowId, GroupId>>, FlowError> {
+        if let Some(places) = self.flows.places.get(&company) {
+            return Ok(places);
+        }
+        let forgot = self.flows.places.forgot();
+        let docs = self.parts.store.docs(&DocQuery::all(company, DocKind::Flow, PLACED)).await?;
+        let flows = docs.iter().map(Doc::read::<Flow>).collect::<Result<Vec<_>, _>>()?;
+        let placed = flows.into_iter().filter_map(|flow| Some((flow.id, flow.draft.group_id?)));
+        let places: Arc<BTreeMap<_, _>> = Arc::new(placed.collect());
+        self.flows.places.put_read(forgot, company, places.clone());
+        Ok(places)
+    }
+
     /// A version of a flow.
     ///
     /// # Errors
@@ -287,13 +314,17 @@ impl Engine {
     /// Forgets what is known of a flow: it has changed, here or at another replica.
     pub(crate) fn forget_flow(&self, company: CompanyId, flow: FlowId) {
         self.flows.published.forget(&(company, flow));
+        self.flows.places.forget(&company);
         // Its permanent id may have been another.
         self.flows.slugs.forget_all();
+        self.flows.listeners.forget(&company);
     }
 
     /// Forgets what is known of any flow: changes may have been missed.
     pub(crate) fn forget_flows(&self) {
         self.flows.published.forget_all();
+        self.flows.places.forget_all();
         self.flows.slugs.forget_all();
+        self.flows.listeners.forget_all();
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn compile(def: &FlowDef, around: &Surroundings<'_>) -> Result<Plan, 
         }
     }
     let limit_key = limit_key(def, &mut problems);
+    problems.extend(listening(def));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -131,6 +132,11 @@ pub(super) fn unknown_ref(def: &FlowDef, name: &str) -> String {
         Some(near) => format!("no flowlet has the ref {name:?}; did you mean {near:?}?"),
         None => format!("no flowlet has the ref {name:?}"),
     }
+}
+
+/// What is wrong with what starts the flow by itself.
+fn listening(def: &FlowDef) -> impl Iterator<Item = Problem> {
+    def.listening_problems().into_iter().map(|(path, problem)| Place::flow(&path).problem(problem))
 }
 
 fn limit_key(def: &FlowDef, problems: &mut Vec<Problem>) -> Option<Template> {

@@ -29,6 +29,9 @@ pub type LayerIx = u16;
 /// The position of a body in [`Plan::bodies`]; 0 is the flow itself.
 pub type BodyIx = u16;
 
+/// The module that answers whoever waits for a play.
+const RESPOND: &str = "respond";
+
 /// A flow, compiled.
 #[derive(Debug)]
 pub struct Plan {
@@ -170,6 +173,12 @@ impl Plan {
     /// The flowlet of that ref.
     pub fn find(&self, name: &str) -> Option<LayerIx> {
         self.def.position(name).and_then(|at| LayerIx::try_from(at).ok())
+    }
+
+    /// The flowlets of the flow itself, outside of loops, that answer whoever waits.
+    pub fn responders(&self) -> impl Iterator<Item = &PlanLayer> {
+        let own = self.bodies.first().into_iter().flat_map(|body| &body.layers);
+        own.map(|at| &self.layers[usize::from(*at)]).filter(|layer| &*layer.def.app_id == RESPOND)
     }
 
     /// The iterator of the innermost loop around a flowlet.

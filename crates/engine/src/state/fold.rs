@@ -129,7 +129,7 @@ impl PlayState {
         if let Some(undo) = &end.undo {
             self.undo.push((step.clone(), undo.clone()));
         }
-        self.heed(end);
+        self.heed(plan, end);
         let layer = plan.layer(step);
         let id = FrameId::of(plan, step);
         let Some(frame) = self.frames.get_mut(&id) else { return };
@@ -154,19 +154,14 @@ impl PlayState {
     }
 
     /// What the end of a step means for the play.
-    fn heed(&mut self, end: &StepEnd) {
-        let out = || Some(end.out.clone().unwrap_or_default());
+    fn heed(&mut self, plan: &Plan, end: &StepEnd) {
+        if matches!(end.verdict, Verdict::Respond | Verdict::End) && !self.has_answered(plan) {
+            self.answer = Some(end.out.clone().unwrap_or_default());
+        }
         let failure = || end.error.clone().map(|failure| (Some(end.step.clone()), failure));
         let stopping = match end.verdict {
-            Verdict::GoOn => return,
-            Verdict::Respond => {
-                self.answer = out();
-                return;
-            }
-            Verdict::End => {
-                self.answer = out();
-                Stopping { end: Standing::Done, abort: true, compensate: false, failure: None }
-            }
+            Verdict::GoOn | Verdict::Respond => return,
+            Verdict::End => Stopping { end: Standing::Done, abort: true, compensate: false, failure: None },
             Verdict::Fail => Stopping { end: Standing::Fail, abort: false, compensate: true, failure: failure() },
             Verdict::Abort => Stopping { end: Standing::Fail, abort: true, compensate: true, failure: failure() },
         };

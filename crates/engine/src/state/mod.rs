@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use model::failure::Failure;
 use model::ids::{LayerId, PlayId};
 use model::payload::{Digest, Payload};
-use model::play::{Compensation, PlayState as Standing};
+use model::play::{Compensation, LayerState, PlayState as Standing};
 use model::record::{Facts, RetryFrom, StepId, Undo, WaitOn};
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -267,6 +267,13 @@ impl PlayState {
     /// Whether every flowlet of the flow has reached its end.
     pub fn is_through(&self) -> bool {
         self.frames.get(&FrameId::root()).is_some_and(|root| root.left == 0)
+    }
+
+    /// Whether a `respond` flowlet of the flow itself is done: whoever waits has the answer then, and nothing
+    /// after it makes another.
+    pub fn has_answered(&self, plan: &Plan) -> bool {
+        let is_done = |slot| self.root()?.result(slot).map(|result| result.state == LayerState::Done);
+        self.answer.is_some() && plan.responders().any(|layer| is_done(layer.slot).unwrap_or(false))
     }
 
     /// The flow's own frame.

@@ -71,8 +71,8 @@ layers:
 #[tokio::test(start_paused = true)]
 async fn the_output_is_the_answer_where_a_flowlet_responds() {
     let stage = Stage::new().await;
-    let out = stage
-        .out(
+    let report = stage
+        .run(
             r#"
 name: Answer
 layers:
@@ -82,6 +82,8 @@ layers:
             "{}",
         )
         .await;
+    stage.ended(report.header.key).await;
+    let out = stage.output(report.header.key).await;
     let out = json(&out);
     assert_eq!((out.get("statusCode"), out.get("body")), (Some(&json("201")), Some(&json(r#"{"ok":true}"#))));
     assert_eq!(stage.peer.names(), ["later"], "the play goes on behind its answer");

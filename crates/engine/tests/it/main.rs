@@ -1,5 +1,6 @@
 //! What plays do, end to end: real modules, the in-memory store, a virtual clock.
 
+mod answers;
 mod approvals;
 mod basics;
 mod crash;

@@ -80,7 +80,7 @@ impl Stage {
     }
 
     pub(crate) fn edit(&self) -> Edit {
-        Edit { company: COMPANY, actor: person(1), request: RequestInfo::default() }
+        Edit { company: COMPANY, actor: person(1), groups: None, request: RequestInfo::default() }
     }
 
     /// Makes a flow and publishes it.
@@ -101,6 +101,7 @@ impl Stage {
             start_at: None,
             force: false,
             request: RequestInfo::default(),
+            docs: Vec::new(),
         }
     }
 

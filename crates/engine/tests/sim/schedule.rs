@@ -97,7 +97,8 @@ async fn play_out(site: &mut Site, dice: &mut Dice, texts: &[String]) -> Result<
         let flow = flow(text);
         refs.push(flow.layers.iter().map(|layer| layer.name.to_string()).collect());
         // The auditor's store does not fail: publishing is not what is looked at here.
-        let edit = engine::flows::Edit { company: COMPANY, actor: person(1), request: Default::default() };
+        let edit =
+            engine::flows::Edit { company: COMPANY, actor: person(1), groups: None, request: Default::default() };
         let made = site.auditor.create_flow(&edit, flow).await;
         let made = made.map_err(|error| format!("the generator drew what is no flow: {error}"))?;
         let published = site.auditor.publish_flow(&edit, &made.id.to_string()).await;

@@ -1,10 +1,10 @@
 //! Any text at all: reading and evaluating it never panics, prints back the same, and stays
 //! within its budget.
 //!
-//! A short run is part of every test run. A longer one: `BOLERO_RANDOM_ITERATIONS=10000000 cargo
-//! test -p flow8-expr fuzz`; one that is led by coverage: `cargo bolero test fuzz::any_bytes`.
+//! A short run is part of every test run. A longer one: `FLOW8_FUZZ_SECONDS=60 cargo test -p flow8-expr fuzz`.
 
 use expr::{Budget, Expr, Template, functions};
+use fuzz::Target;
 use model::Value;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -87,24 +87,6 @@ const PIECES: &[&str] = &[
     "\u{0}",
 ];
 
-/// A text by bytes: each names a piece, a function, or stands for itself.
-fn spelled(bytes: &[u8]) -> String {
-    let names = functions();
-    let mut text = String::new();
-    for pair in bytes.chunks(2) {
-        let second = pair.get(1).copied().unwrap_or_default();
-        match pair[0] % 8 {
-            0 => {
-                text.push_str(names[usize::from(second) % names.len()].name);
-                text.push(if pair[0] & 0x10 == 0 { ' ' } else { '(' });
-            }
-            1 => text.push(char::from(second)),
-            _ => text.push_str(PIECES[usize::from(second) % PIECES.len()]),
-        }
-    }
-    text
-}
-
 /// Any text that looks somewhat like an expression.
 pub(crate) fn any_text() -> impl Strategy<Value = String> {
     let call =
@@ -172,10 +154,9 @@ fn hold(text: &str) {
 
 #[test]
 fn any_bytes() {
-    bolero::check!().with_iterations(3_000).with_max_len(200).for_each(|bytes: &[u8]| {
-        hold(&String::from_utf8_lossy(bytes));
-        hold(&spelled(bytes));
-    });
+    let names = functions().iter().map(|function| function.name);
+    let target = Target::new(env!("CARGO_MANIFEST_DIR"), "expressions").words(names.chain(PIECES.iter().copied()));
+    target.at_least(3_000).holds(|bytes| hold(&String::from_utf8_lossy(bytes)));
 }
 
 proptest! {

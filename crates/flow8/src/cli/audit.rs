@@ -118,22 +118,34 @@ fn tell(session: &mut Session<'_, '_>, told: &Value) -> Answer {
         session.console.json(told)?;
         return Ok(exit);
     }
-    let (segments, rows) = (text(told, "segments"), text(told, "rows"));
+    let (rows, segments) = (counted(told, "rows", "row"), counted(told, "segments", "segment"));
+    let are = if rows == "1 row" { "is as it was sealed" } else { "are as they were sealed" };
     if !is_ok {
         let what = told.get("broken").map(|broken| text(broken, "message")).unwrap_or_default();
-        let message = format!("{what}; {rows} rows in {segments} segments before it are as they were sealed");
-        return Err(CommandError { exit, message });
+        return Err(CommandError { exit, message: format!("{what}; {rows} in {segments} before it {are}") });
     }
     let out = &mut session.console.out;
-    writeln!(out, "{rows} rows in {segments} segments are as they were sealed")?;
-    for (name, what) in [("unsealed", "rows are not sealed yet"), ("dropped", "rows before them are not kept any more")]
-    {
-        if text(told, name) != "0" {
-            writeln!(out, "{} {what}", text(told, name))?;
+    writeln!(out, "{rows} in {segments} {are}")?;
+    for (name, one, many) in [
+        ("unsealed", "is not sealed yet", "are not sealed yet"),
+        ("dropped", "before them is not kept any more", "before them are not kept any more"),
+    ] {
+        match counted(told, name, "row").as_str() {
+            "0 rows" => {}
+            "1 row" => writeln!(out, "1 row {one}")?,
+            rows => writeln!(out, "{rows} {many}")?,
         }
     }
     if let Some(key) = told.get("publicKey").and_then(Value::as_str) {
         writeln!(out, "public key  {key}\nhead        {}", text(told, "head"))?;
     }
     Ok(exit)
+}
+
+/// A number that was told, and what it counts.
+fn counted(told: &Value, name: &str, what: &str) -> String {
+    match text(told, name).as_str() {
+        "1" => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }

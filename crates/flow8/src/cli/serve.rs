@@ -3,12 +3,14 @@
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Gateway, Stop, serve, serve_with};
+use gateway::{ChannelGateway, Gateway, McpGateway, OwnPorts, PortRange, Stop, Tls, serve, serve_with};
 use objects::BucketError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::{Answer, CommandError, Exit, Session, SettingFlags};
@@ -56,6 +58,8 @@ impl Serve {
         let tls = tls::open(config).map_err(|error| CommandError::usage(error.to_string()))?;
         let installation = open(config, session.environment).await?;
         let api = listen(config, config.server.port, "server.port", "SERVER_PORT").await?;
+        let channels = listen(config, config.channels.port, "channels.port", "CHANNELS_PORT").await?;
+        let mcp = listen(config, config.mcp.port, "mcp.port", "MCP_PORT").await?;
         let metrics = match config.metrics.port {
             Some(port) => Some(listen(config, port, "metrics.port", "METRICS_PORT").await?),
             None => None,
@@ -66,6 +70,11 @@ impl Serve {
         let address = local_address(&api)?;
         let mut serving = JoinSet::new();
         serving.spawn(serve_with(api, installation.gateway.clone(), tls.clone(), stop.clone(), patience));
+        let channels_address = local_address(&channels)?;
+        let opened = serve_channels(&mut serving, config, &installation, (channels, tls.clone()), stop.clone());
+        let mcp_address = local_address(&mcp)?;
+        let mcp_gateway = McpGateway::new(installation.gateway.clone());
+        serving.spawn(serve_with(mcp, mcp_gateway, tls.clone(), stop.clone(), patience));
         let metrics_address = metrics.as_ref().map(local_address).transpose()?;
         if let Some(listener) = metrics {
             let gateway = Gateway::for_metrics(installation.gateway.app().clone());
@@ -74,6 +83,7 @@ impl Serve {
         let traces = otlp::start(config, &installation, stop.clone()).map_err(|error| fault(&error))?;
         installation.start().await.map_err(|error| fault(&error))?;
         let chores = installation.tend(config);
+        installation.take_in();
         let peers_address = peers.as_ref().map(local_address).transpose()?;
         if let Some(listener) = peers {
             examples::serve_peers(&mut serving, listener, stop);
@@ -82,8 +92,16 @@ impl Serve {
         let url = url_of(address, tls.is_some());
         let certificate = tls.as_ref().map(|tls| tls.certificate());
         installation.guide.tell(&url, certificate).map_err(|error| fault(&error))?;
+        // Whoever goes by readiness finds every way in. Without a range of ports, nobody opens any.
+        let _ = opened.await;
         installation.gateway.app().set_ready(true);
-        let places = Places { api: url.clone(), metrics: metrics_address, peers: peers_address };
+        let places = Places {
+            api: url.clone(),
+            channels: url_of(channels_address, tls.is_some()),
+            mcp: format!("{}/mcp", url_of(mcp_address, tls.is_some())),
+            metrics: metrics_address,
+            peers: peers_address,
+        };
         if let Some(file) = &self.ready_file {
             places.write(file)?;
         }
@@ -131,6 +149,8 @@ impl Serve {
             paint.strong(&url)
         )?;
         writeln!(out, "  the API         {}/api/openapi.json", url.trim_end_matches('/'))?;
+        writeln!(out, "  channels        {}", places.channels)?;
+        writeln!(out, "  MCP             {}", places.mcp)?;
         writeln!(out, "  data folder     {}", config.data_dir.display())?;
         if let Some((email, password)) = &installation.bootstrap.made {
             writeln!(out, "  administrator   {email}")?;
@@ -152,6 +172,8 @@ impl Serve {
 /// Where everything answers.
 struct Places {
     api: String,
+    channels: String,
+    mcp: String,
     metrics: Option<SocketAddr>,
     peers: Option<SocketAddr>,
 }
@@ -161,6 +183,8 @@ impl Places {
     fn write(&self, file: &Path) -> Result<(), CommandError> {
         let text = serde_json::json!({
             "api": self.api,
+            "channels": self.channels,
+            "mcp": self.mcp,
             "metrics": self.metrics.map(|address| url_of(address, false)),
             "peers": self.peers.map(|address| url_of(address, false)),
             "pid": std::process::id(),
@@ -179,6 +203,26 @@ fn url_of(address: SocketAddr, is_tls: bool) -> String {
         SocketAddr::V6(any) if any.ip().is_unspecified() => format!("{scheme}://[::1]:{}", any.port()),
         other => format!("{scheme}://{other}"),
     }
+}
+
+/// Serves the port that all channels share, and those that some have to themselves; what is returned ends when the
+/// latter are open.
+fn serve_channels(
+    serving: &mut JoinSet<()>,
+    config: &Config,
+    installation: &Installation,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
+    stop: Stop,
+) -> oneshot::Receiver<()> {
+    let patience = config.server.drain_seconds.duration();
+    let (opened, opening) = oneshot::channel();
+    let gateway = ChannelGateway::new(installation.gateway.app().clone());
+    serving.spawn(serve_with(listener, gateway.clone(), tls.clone(), stop.clone(), patience));
+    if let Some(range) = config.channels.port_range {
+        let range = PortRange { first: range.first, last: range.last };
+        serving.spawn(OwnPorts { gateway, bind: config.server.bind, range, tls }.serve(opened, stop, patience));
+    }
+    opening
 }
 
 fn fault(error: &dyn std::fmt::Display) -> CommandError {

@@ -20,7 +20,7 @@ use super::Environment;
 use super::problem::{Problem, Source};
 
 /// A component that a file declares.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Declaration {
     /// Its name, unique among those of its kind.
     pub name: String,

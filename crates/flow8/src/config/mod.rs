@@ -27,7 +27,7 @@ pub use file::DEFAULT_FILES;
 pub use integrations::Declaration;
 pub use kind::{
     Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
-    Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
+    Port, PortRange, Profile, ProxyUrl, Ratio, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
 pub(crate) use load::is_open_to_all;
 pub use load::{FlagValue, Inputs, Loaded, check, load};

@@ -14,7 +14,7 @@ use vault::{KeyError, MasterKey};
 use super::integrations::Declaration;
 use super::kind::{
     Algorithm, EgressRule, EmailAddress, GivenRole, HexSecret, Hours, LogFormat, LogLevel, Megabytes, MongoUri, Origin,
-    Port, PortRange, Profile, ProxyUrl, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
+    Port, PortRange, Profile, ProxyUrl, Ratio, RoleRule, SameSite, Seconds, Secret, Span, VariableName, WebUrl, Whole,
 };
 
 /// Every setting of flow8.
@@ -252,6 +252,7 @@ pub struct Log {
 #[derive(Debug, Clone, Default)]
 pub struct Otel {
     pub endpoint: Option<WebUrl>,
+    pub sample_ratio: Ratio,
 }
 
 impl Config {

@@ -246,7 +246,8 @@ pub static SETTINGS: &[Setting] = &[
     setting!(egress.https_proxy, ["HTTPS_PROXY", "https_proxy"], "", "The proxy of outgoing calls by https.").live(),
     setting!(egress.no_proxy, ["NO_PROXY", "no_proxy"], "", "Peers that are called without a proxy.").live(),
     setting!(egress.ca_file, ["EGRESS_CA_FILE"], "", "More authorities to trust in outgoing calls, as PEM.").live(),
-    setting!(integrations.dir, ["INTEGRATIONS_DIR"], "/app/config/integrations", "The folder of declared components."),
+    setting!(integrations.dir, ["INTEGRATIONS_DIR"], "/app/config/integrations", "The folder of declared components.")
+        .live(),
     setting!(bootstrap.admin_email, ["FLOW8_BOOTSTRAP_ADMIN_EMAIL"], "", "The first administrator."),
     setting!(
         bootstrap.admin_password,
@@ -259,6 +260,12 @@ pub static SETTINGS: &[Setting] = &[
     setting!(log.format, ["LOG_FORMAT"], "auto", "How lines are logged; auto is text on a terminal, else json.")
         .flag("log-format"),
     setting!(otel.endpoint, ["OTEL_EXPORTER_OTLP_ENDPOINT"], "", "Where traces are sent, by OTLP."),
+    setting!(
+        otel.sample_ratio,
+        ["OTEL_TRACES_SAMPLER_ARG"],
+        "1",
+        "The part of the traces that begin here which is kept; of others, whoever began them decides."
+    ),
 ];
 
 #[cfg(test)]

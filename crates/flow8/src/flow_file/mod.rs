@@ -4,6 +4,8 @@
 //! Reading says what is wrong with the form of the file, [`FlowFile::compile`] what publishing
 //! would say. Nothing here opens a file.
 
+#[cfg(test)]
+mod fuzz;
 mod place;
 mod shape;
 

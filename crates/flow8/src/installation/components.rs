@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use engine::components::Declared;
+use mailbox::Imap;
+use model::codec;
 use model::ids::CompanyId;
+use model::payload::Digest;
+use model::value::Value;
 use modules::provider::{
     Dialer, EgressPolicy, HttpClient, HttpOptions, Postgres, Smtp, TokenClient, Web, service_client,
 };
 use objects::S3Components;
+use queues::Queues;
 use sdk::component::{Backends, Component, Kind};
 use sdk::http::Http;
 
@@ -26,7 +30,9 @@ pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Bac
     let dialer = Arc::new(Dialer::new(options).map_err(|error| OpenError::Egress(error.to_string()))?);
     Ok(Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
-        mail: Arc::new(Smtp::new(dialer)),
+        mail: Arc::new(Smtp::new(dialer.clone())),
+        mailbox: Arc::new(Imap::new(dialer.clone())),
+        queue: Arc::new(Queues::new(dialer)),
         storage: Arc::new(S3Components::new(buckets)),
         request: Arc::new(Web::new(Kind::Request, http.clone(), anywhere.clone())),
         ai: Arc::new(Web::new(Kind::Ai, http.clone(), anywhere)),
@@ -38,9 +44,8 @@ pub(super) fn backends(options: &HttpOptions, http: Arc<dyn Http>) -> Result<Bac
 ///
 /// # Errors
 /// Where the settings of one are not such as what stands behind it takes.
-pub(super) fn declared(config: &Config, company: CompanyId, backends: &Backends) -> Result<Declared, OpenError> {
-    let components = config.integrations.declared.iter().map(|one| component(one, company, backends));
-    Ok(Declared::new(components.collect::<Result<_, _>>()?))
+pub(super) fn declared(config: &Config, company: CompanyId, backends: &Backends) -> Result<Vec<Component>, OpenError> {
+    config.integrations.declared.iter().map(|one| component(one, company, backends)).collect()
 }
 
 fn component(one: &Declaration, company: CompanyId, backends: &Backends) -> Result<Component, OpenError> {
@@ -58,7 +63,7 @@ fn component(one: &Declaration, company: CompanyId, backends: &Backends) -> Resu
     let component = Component {
         company,
         id: format!("{}:{}", one.kind, one.name),
-        revision: 0,
+        revision: revision(provider, one).map_err(error)?,
         name: one.name.clone(),
         kind: one.kind,
         provider: provider.to_owned(),
@@ -68,4 +73,11 @@ fn component(one: &Declaration, company: CompanyId, backends: &Backends) -> Resu
     };
     backend.check(&component).map_err(|failure| error(failure.message))?;
     Ok(component)
+}
+
+/// A number that follows from all that is declared. Connections are kept by it: another password is another number.
+fn revision(provider: &str, one: &Declaration) -> Result<u64, String> {
+    let all = Value::list([Value::from(provider), one.config.clone(), one.secret.clone()]);
+    let Digest(bytes) = Digest::of(&codec::encode(&all).map_err(|error| error.to_string())?);
+    Ok(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }

@@ -19,18 +19,22 @@ use std::time::Duration;
 
 use ::objects::BucketError;
 use audit::Log;
+use channels::Intakes;
 use engine::Engine;
+use engine::components::Declared;
 use engine::world::{Ids, World as _};
 use gateway::{App, Bootstrap, Caller, FirstAdmin, Gateway, Rates};
 use model::doc::DocKind;
 use model::ids::CompanyId;
 use modules::provider::{HttpClient, HttpOptions};
+use schedules::{Figures, Keeper};
 use sdk::Registry;
 use store::memory::MemoryStore;
 use store::sqlite::{SqliteOptions, SqliteStore};
 use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use vault::{KeyRing, MasterKey, TokenHash};
 
 pub use guide::{Address, Guide, GuideError};
@@ -66,6 +70,8 @@ pub struct Installation {
     /// What calls others.
     http: Arc<HttpClient>,
     audit: Log,
+    schedules: Keeper,
+    intakes: Intakes,
     /// Removed with the installation, where nothing is kept.
     _scratch: Option<tempfile::TempDir>,
 }
@@ -185,7 +191,7 @@ impl Installation {
             files: objects.files,
             objects: objects.values,
             backends,
-            declared: Arc::new(declared),
+            declared: Arc::new(Declared::new(declared)),
             settings: engine::Settings {
                 max_effects: usize::try_from(config.engine.max_effects.get()).unwrap_or(usize::MAX),
                 env: config.expressions.variables.clone(),
@@ -194,6 +200,9 @@ impl Installation {
             probe: faults.probe,
         });
         let audit = Log::new(engine.store().clone(), ring.clone());
+        let ticks = Figures::default();
+        let schedules = Keeper::new(engine.clone(), ticks.clone());
+        let intakes = Intakes::new(engine.clone());
         let guide = Guide::new(folder)?;
         let gateway = Gateway::new(App::new(gateway::Parts {
             engine: engine.clone(),
@@ -202,9 +211,11 @@ impl Installation {
             company: bootstrap.company,
             cli_token: Some(TokenHash::of(guide.token())),
             retention: retention::policies(config),
+            ticks,
+            intakes: intakes.clone(),
             oidc: oidc::settings(config)?,
         }));
-        Ok(Self { engine, gateway, bootstrap, guide, http, audit, _scratch: scratch })
+        Ok(Self { engine, gateway, bootstrap, guide, http, audit, schedules, intakes, _scratch: scratch })
     }
 
     /// Begins to run plays.
@@ -215,7 +226,7 @@ impl Installation {
         self.engine.start().await.map(drop)
     }
 
-    /// Seals the audit log and clears away what is not kept, as that configuration says, for as long as what is
+    /// Deals with schedules, seals the audit log and clears away what is not kept, as that configuration says, for as long as what is
     /// returned is held.
     pub(crate) fn tend(&self, config: &Config) -> JoinSet<()> {
         let (engine, app) = (&self.engine, self.gateway.app());
@@ -223,13 +234,22 @@ impl Installation {
         let mut chores = JoinSet::new();
         let interval = config.retention.cleanup_interval.duration();
         chores.spawn(retention::keep_clean(engine.clone(), app.clone(), interval));
+        chores.spawn(self.schedules.clone().keep());
         chores.spawn(sealing::keep_sealed(self.audit.clone(), engine.clone()));
         chores
     }
 
-    /// Lets plays come to a rest, and seals the audit log; says how many plays are left for the next start.
+    /// Begins to take in what waits in queues and mailboxes.
+    pub(crate) fn take_in(&self) {
+        self.intakes.start();
+    }
+
+    /// Takes nothing more in, lets plays come to a rest, and seals the audit log; says how many plays are left for the next start.
     pub async fn rest(&self, patience: Duration) -> usize {
-        let left = self.engine.drain(patience).await;
+        let began = Instant::now();
+        // While messages can still be admitted: what is under way is settled.
+        self.intakes.stop(patience / 2).await;
+        let left = self.engine.drain(patience.saturating_sub(began.elapsed())).await;
         if let Err(error) = self.audit.seal(self.engine.now()).await {
             tracing::warn!(%error, "the end of the audit log is not sealed; the next start will");
         }
@@ -247,6 +267,18 @@ impl Installation {
     /// Where they cannot be used; then those before hold.
     pub(crate) fn set_egress(&self, config: &Config) -> Result<(), OpenError> {
         self.http.reconfigure(&http_options(config)?).map_err(|error| OpenError::Egress(error.to_string()))
+    }
+
+    /// Other declared components from now on.
+    ///
+    /// # Errors
+    /// Where one of them cannot be used; then those before hold.
+    pub(crate) fn set_declared(&self, config: &Config) -> Result<(), OpenError> {
+        let components = components::declared(config, self.company(), self.engine.backends())?;
+        self.engine.declared().replace(components);
+        // Channels may take in from one of them.
+        self.engine.ways_in_have_changed();
+        Ok(())
     }
 
     /// The command line on this machine, as a caller of the API.

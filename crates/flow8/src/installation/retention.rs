@@ -8,7 +8,7 @@ use engine::Engine;
 use engine::companies::companies;
 use engine::driver::Clearing;
 use engine::kept::{Policies, Policy};
-use gateway::{App, clean_up};
+use gateway::{App, clean_up, forget_erased};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
@@ -34,6 +34,9 @@ pub(super) async fn keep_clean(engine: Arc<Engine>, app: App, every: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        if let Err(error) = forget_erased(&app).await {
+            tracing::warn!(%error, "it cannot be told which companies are being erased; trying again later");
+        }
         if let Err(error) = take_turn(&engine, &app, every).await {
             tracing::warn!(%error, "what is not kept any longer could not be cleared away; trying again later");
         }

@@ -22,11 +22,16 @@ struct Stamp {
 }
 
 impl Files {
-    /// Looks at files, and at all that lie in a folder.
-    pub(super) fn look<'p>(files: impl IntoIterator<Item = &'p Path>, folder: Option<&Path>) -> Self {
+    /// Looks at files, and at all that lie in folders.
+    pub(super) fn look<'p>(
+        files: impl IntoIterator<Item = &'p Path>,
+        folders: impl IntoIterator<Item = &'p Path>,
+    ) -> Self {
         let mut paths: Vec<PathBuf> = files.into_iter().map(Path::to_owned).collect();
-        let within = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
-        paths.extend(within.take(FILES_IN_FOLDER).filter_map(|entry| Some(entry.ok()?.path())));
+        for folder in folders {
+            let within = fs::read_dir(folder).into_iter().flatten();
+            paths.extend(within.take(FILES_IN_FOLDER).filter_map(|entry| Some(entry.ok()?.path())));
+        }
         paths.sort_unstable();
         // Links are followed: a secret that is mounted is one, and is exchanged by changing where it leads.
         let stamp = |path: &Path| fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));

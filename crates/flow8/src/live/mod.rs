@@ -64,8 +64,9 @@ impl Live<'_> {
         let config = &self.loaded.config;
         let named = [&config.server.tls.cert, &config.server.tls.key, &config.egress.ca_file];
         let named = named.into_iter().flatten().map(PathBuf::as_path);
-        let folder = self.inputs.environment.given("CREDENTIALS_DIRECTORY").map(Path::new);
-        Files::look(self.inputs.file.as_deref().into_iter().chain(default).chain(named), folder)
+        let credentials = self.inputs.environment.given("CREDENTIALS_DIRECTORY").map(Path::new);
+        let folders = credentials.into_iter().chain([config.integrations.dir.as_path()]);
+        Files::look(self.inputs.file.as_deref().into_iter().chain(default).chain(named), folders)
     }
 
     /// The same files, unless other ones are named now.
@@ -95,11 +96,15 @@ impl Live<'_> {
         for part in Part::ALL {
             let settings: Vec<&Setting> = changed.iter().copied().filter(|setting| part.holds(setting)).collect();
             let file = part.file(&files);
-            if settings.is_empty() && file.is_none() {
+            let is_declared_anew = part == Part::Integrations && from.integrations.declared != to.integrations.declared;
+            if settings.is_empty() && file.is_none() && !is_declared_anew {
                 continue;
             }
             match part.take_over(self.installation, self.tls.as_deref(), to) {
-                Ok(()) => audit.extend(self.told(&settings, file, &from)),
+                Ok(()) => {
+                    audit.extend(self.told(&settings, file, &from));
+                    audit.extend(is_declared_anew.then(|| self.declared_anew(&from)));
+                }
                 Err(error) => tracing::error!(%error, "what was changed is not taken over; what was before holds"),
             }
         }
@@ -123,34 +128,39 @@ impl Live<'_> {
 
     /// Rows of the audit log for what is taken over; the log says the same.
     fn told(&self, settings: &[&Setting], file: Option<&Path>, from: &Config) -> Vec<AuditRow> {
-        let mut rows = Vec::new();
-        let mut row = |key: &str, before: Value, after: Value| {
-            tracing::info!(setting = key, before = %before.to_json(), after = %after.to_json(), "taken over");
-            rows.push(AuditRow {
-                company: self.installation.company(),
-                at: self.installation.engine.now(),
-                actor: Actor::system(),
-                action: "setting.reload".into(),
-                entity: "setting".into(),
-                entity_id: key.into(),
-                before,
-                after,
-                request_id: None,
-                ip: None,
-            });
-        };
-        for setting in settings {
-            row(setting.key, setting.shown(from), setting.shown(&self.loaded.config));
-        }
+        let to = &self.loaded.config;
+        let row = |setting: &&Setting| self.row(setting.key, setting.shown(from), setting.shown(to));
+        let mut rows: Vec<AuditRow> = settings.iter().map(row).collect();
         if let (Some(file), []) = (file, settings) {
-            let key = if self.loaded.config.egress.ca_file.as_deref() == Some(file) {
-                "egress.ca_file"
-            } else {
-                "server.tls"
-            };
-            row(key, Value::Null, format!("the file {} was changed", file.display()).into());
+            let key = if to.egress.ca_file.as_deref() == Some(file) { "egress.ca_file" } else { "server.tls" };
+            rows.push(self.row(key, Value::Null, format!("the file {} was changed", file.display()).into()));
         }
         rows
+    }
+
+    /// The same for components that are declared in another way. Their names are enough: what else is said of them
+    /// may be what is not to be read.
+    fn declared_anew(&self, from: &Config) -> AuditRow {
+        let names = |config: &Config| {
+            Value::list(config.integrations.declared.iter().map(|one| format!("{}:{}", one.kind, one.name)))
+        };
+        self.row("integrations", names(from), names(&self.loaded.config))
+    }
+
+    fn row(&self, key: &str, before: Value, after: Value) -> AuditRow {
+        tracing::info!(setting = key, before = %before.to_json(), after = %after.to_json(), "taken over");
+        AuditRow {
+            company: self.installation.company(),
+            at: self.installation.engine.now(),
+            actor: Actor::system(),
+            action: "setting.reload".into(),
+            entity: "setting".into(),
+            entity_id: key.into(),
+            before,
+            after,
+            request_id: None,
+            ip: None,
+        }
     }
 
     async fn write(&self, audit: Vec<AuditRow>) {
@@ -171,6 +181,7 @@ enum Part {
     Log,
     Limits,
     Egress,
+    Integrations,
     Retention,
     Tls,
 }
@@ -183,13 +194,14 @@ struct FilesOf<'f> {
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Log, Self::Limits, Self::Egress, Self::Retention, Self::Tls];
+    const ALL: [Self; 6] = [Self::Log, Self::Limits, Self::Egress, Self::Integrations, Self::Retention, Self::Tls];
 
     fn holds(self, setting: &Setting) -> bool {
         let prefix = match self {
             Self::Log => "log.",
             Self::Limits => "limits.",
             Self::Egress => "egress.",
+            Self::Integrations => "integrations.",
             Self::Retention => "retention.",
             Self::Tls => "server.tls.",
         };
@@ -202,7 +214,8 @@ impl Part {
         let named = match self {
             Self::Egress => [files.config.egress.ca_file.as_deref(), None],
             Self::Tls => [tls.cert.as_deref(), tls.key.as_deref()],
-            Self::Log | Self::Limits | Self::Retention => [None, None],
+            // What its files say is part of the configuration.
+            Self::Log | Self::Limits | Self::Integrations | Self::Retention => [None, None],
         };
         named.into_iter().flatten().find(|file| files.now.differ_at(files.seen, file))
     }
@@ -212,6 +225,7 @@ impl Part {
             Self::Log => telemetry::set_level(config.log.level),
             Self::Limits => installation.set_rates(config),
             Self::Egress => installation.set_egress(config).map_err(|error| error.to_string())?,
+            Self::Integrations => installation.set_declared(config).map_err(|error| error.to_string())?,
             // Whoever looks after it begins anew.
             Self::Retention => {}
             Self::Tls => match tls {

@@ -11,6 +11,7 @@ mod check;
 mod fault;
 #[path = "../crash/flow.rs"]
 mod flow;
+mod hooks;
 mod outside;
 #[expect(dead_code, reason = "the suite of one process reads more of it")]
 #[path = "../crash/peer.rs"]
@@ -32,7 +33,7 @@ use tokio::runtime::Runtime;
 const SEEDS: u64 = 2;
 
 #[expect(clippy::disallowed_methods, reason = "the one place where this test is told what to run")]
-fn told(variable: &str) -> Option<u64> {
+pub(crate) fn told(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 

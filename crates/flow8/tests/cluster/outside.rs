@@ -26,14 +26,14 @@ kind: Flow
 name: Limited
 concurrency: {limit: 3}
 layers:
-  - {ref: narrow, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.peer }}/narrow/{{ $prev.args.name }}"}}
+  - {ref: narrow, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.body.peer }}/narrow/{{ $prev.args.body.name }}"}}
 "#,
     r#"
 apiVersion: flow8/v1
 kind: Flow
 name: Probe
 layers:
-  - {ref: kept, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.peer }}/kept/{{ $prev.args.name }}"}}
+  - {ref: kept, appId: curl, timeout: 120, args: {method: GET, url: "{{ $prev.args.body.peer }}/kept/{{ $prev.args.body.name }}"}}
 "#,
 ];
 

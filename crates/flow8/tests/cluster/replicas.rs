@@ -75,7 +75,7 @@ impl Replicas {
 
     /// Starts a play, once; its id, and whether it was there before.
     pub(crate) async fn wish(&self, first: usize, flow: &str, peer: &str, name: &str) -> (String, bool) {
-        let args = Value::map([("peer", peer), ("name", name)]);
+        let args = Value::map([("body", Value::map([("peer", peer), ("name", name)]))]);
         let body = Value::map([("args", args), ("idempotencyKey", name.into())]);
         let answer = self.granted(first, "POST", &format!("/flows/{flow}/run"), &body).await;
         let id = answer.get("playId").and_then(Value::as_str).expect("a play").to_owned();

@@ -98,7 +98,7 @@ async fn start(replicas: &Replicas, first: usize, name: &str) -> String {
     unreachable!("there is always a next one to ask")
 }
 
-async fn restart(replicas: &Replicas, at: usize) {
+pub(crate) async fn restart(replicas: &Replicas, at: usize) {
     // It is asked until it is gone: that is what a roll-out looks like to a caller.
     let server = replicas.get(at).expect("it runs");
     server.signal("TERM");

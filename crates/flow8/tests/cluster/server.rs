@@ -17,6 +17,8 @@ pub(crate) struct Server {
     process: Mutex<Child>,
     id: u32,
     url: String,
+    /// Where channels answer.
+    channels: String,
     token: String,
     client: reqwest::Client,
     log: PathBuf,
@@ -44,7 +46,19 @@ impl Server {
     pub(crate) fn start(folder: &Path, uri: &str, database: &str, skew: i64, halt: Option<&str>) -> Self {
         let log = folder.with_extension("log");
         let mut process = Command::new(env!("CARGO_BIN_EXE_flow8"))
-            .args(["serve", "--port", "0", "--log-level", "info", "--set", "egress.allow=127.0.0.0/8"])
+            .args([
+                "serve",
+                "--port",
+                "0",
+                "--set",
+                "channels.port=0",
+                "--set",
+                "mcp.port=0",
+                "--log-level",
+                "info",
+                "--set",
+                "egress.allow=127.0.0.0/8",
+            ])
             .args(["--set", "server.drain_seconds=5", "--data-dir"])
             .arg(folder)
             .env_clear()
@@ -64,13 +78,19 @@ impl Server {
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().expect("a client");
         // The greeting ends with this line; until then nothing answers.
         let mut out = BufReader::new(process.stdout.take().expect("a pipe"));
-        let is_up = out.by_ref().lines().map_while(Result::ok).any(|line| line.trim_start().starts_with("stop "));
+        let mut channels = String::new();
+        let is_up = out.by_ref().lines().map_while(Result::ok).any(|line| {
+            if let Some(at) = line.trim_start().strip_prefix("channels ") {
+                channels = at.trim().to_owned();
+            }
+            line.trim_start().starts_with("stop ")
+        });
         assert!(is_up, "it does not start: {}", std::fs::read_to_string(&log).unwrap_or_default());
         let guide = std::fs::read(folder.join("server.json")).expect("server.json");
         let guide = Value::from_json(&guide).expect("JSON");
         let text = |key: &str| guide.get(key).and_then(Value::as_str).expect("a text").to_owned();
         let (url, token) = (text("url"), text("token"));
-        Self { id: process.id(), process: Mutex::new(process), url, token, client, log, _out: out }
+        Self { id: process.id(), process: Mutex::new(process), url, channels, token, client, log, _out: out }
     }
 
     /// A request; nothing where nobody answers.
@@ -88,6 +108,36 @@ impl Server {
         let (status, answer) = self.ask(method, path, body).await?;
         assert!(!(300..500).contains(&status), "{method} {path}: {status} {}", answer.to_json());
         (status < 300).then_some(answer)
+    }
+
+    /// Whether it says that requests may come.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let sent = self.client.get(format!("{}/health/ready", self.url)).send().await;
+        sent.is_ok_and(|response| response.status().is_success())
+    }
+
+    /// A request to a channel: its status and its play, or why there was no answer.
+    pub(crate) async fn hook(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: String,
+    ) -> Result<(u16, String), &'static str> {
+        let why = |error: reqwest::Error| match error {
+            error if error.is_timeout() => "too slow",
+            error if error.is_connect() => "refused",
+            _ => "broken off",
+        };
+        let mut request = self.client.post(format!("{}{path}", self.channels)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.map_err(why)?;
+        let play = response.headers().get("x-play-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let status = response.status().as_u16();
+        // One that breaks off in the middle is none.
+        response.bytes().await.map_err(why)?;
+        Ok((status, play))
     }
 
     /// Sends it a signal.

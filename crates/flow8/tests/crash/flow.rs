@@ -1,4 +1,4 @@
-//! The flows: twenty steps of every kind, and a child.
+//! The flows: twenty steps of every kind, and a child. Their arguments are such as a channel gives.
 
 /// The child: one call of its own.
 pub(crate) const CHILD: &str = r#"
@@ -9,7 +9,7 @@ layers:
   - ref: call
     appId: curl
     inDoubt: repeat
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s15-child"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s15-child"}
   - {ref: told, appId: var, index: 1, args: {value: "{{ $prev.call.body.done }}"}}
 "#;
 
@@ -37,21 +37,21 @@ layers:
   - ref: s01
     appId: curl
     inDoubt: repeat
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s01-repeat", body: {n: 1}}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s01-repeat", body: {n: 1}}
   - {ref: s02, index: 1, appId: var, args: {value: "{{ $prev.s01.body.done }}"}}
-  - {ref: s03, index: 2, appId: curl, args: {method: PUT, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s03-put"}}
+  - {ref: s03, index: 2, appId: curl, args: {method: PUT, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s03-put"}}
   - {ref: s04, index: 3, appId: kv-increment, args: {key: plays, scope: global}}
   - ref: s05
     index: 4
     appId: curl
     inDoubt: ask
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s05-ask"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s05-ask"}
   - {ref: s06, index: 5, appId: delay, args: {seconds: 0.05}}
   - ref: s07
     index: 6
     appId: curl
     inDoubt: repeat
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s07-repeat"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s07-repeat"}
   - ref: s08
     index: 7
     appId: var
@@ -62,7 +62,7 @@ layers:
     index: 9
     appId: curl
     inDoubt: ask
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s10-ask"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s10-ask"}
   - {ref: items, index: 10, appId: enumeration, args: {from: 1, to: 400}}
   - {ref: s11, index: 11, appId: iterator, args: {items: "{{ $prev.items.items }}"}}
   - {ref: each, index: 12, appId: var, args: {value: "{{ $item * 2 }}"}}
@@ -71,24 +71,24 @@ layers:
     index: 14
     appId: curl
     inDoubt: repeat
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s13-repeat", body: {sum: "{{ sum $prev.s12.items }}"}}
-  - {ref: s14, index: 15, appId: kv-append, args: {key: names, scope: global, value: "{{ $prev.args.name }}"}}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s13-repeat", body: {sum: "{{ sum $prev.s12.items }}"}}
+  - {ref: s14, index: 15, appId: kv-append, args: {key: names, scope: global, value: "{{ $prev.args.body.name }}"}}
   - ref: s15
     index: 16
     appId: subflow
-    args: {flowId: crash-child, args: {peer: "{{ $prev.args.peer }}", name: "{{ $prev.args.name }}"}}
+    args: {flowId: crash-child, args: {body: "{{ $prev.args.body }}"}}
   - {ref: s16, index: 17, appId: var, args: {value: "{{ $prev.s15.out.value }}"}}
-  - {ref: s17, index: 18, appId: curl, args: {method: GET, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s17-get"}}
+  - {ref: s17, index: 18, appId: curl, args: {method: GET, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s17-get"}}
   - ref: s18
     index: 19
     appId: curl
     idempotent: true
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s18-idempotent"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s18-idempotent"}
   - {ref: s19, index: 20, appId: var, args: {value: "{{ $prev.s18.body.done }}"}}
   - ref: s20
     index: 21
     appId: curl
     inDoubt: fail
-    args: {method: POST, url: "{{ $prev.args.peer }}/{{ $prev.args.name }}/s20-fail"}
+    args: {method: POST, url: "{{ $prev.args.body.peer }}/{{ $prev.args.body.name }}/s20-fail"}
   - {ref: end, index: 22, appId: var, args: {value: {sum: "{{ sum $prev.s12.items }}", child: "{{ $prev.s16.value }}"}}}
 "#;

@@ -23,6 +23,15 @@ const LOOK: Duration = Duration::from_millis(10);
 /// After that many looks something hangs.
 const LOOKS: usize = 3_000;
 
+/// A way in: the same key starts one play.
+const CHANNEL: &str = r#"{
+    "name": "Crash", "slug": "crash", "kind": "http", "authMode": "public",
+    "routes": [{
+        "name": "begin", "httpMethod": "POST", "path": "/begin", "responseMode": "async",
+        "targetFlowIds": ["crash"], "idempotencyHeader": "X-Key"
+    }]
+}"#;
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Death {
@@ -42,6 +51,15 @@ impl fmt::Display for Death {
             Self::None => f.write_str("not at all"),
         }
     }
+}
+
+/// How plays are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Through the API.
+    Api,
+    /// As a hook, through a channel.
+    Channel,
 }
 
 /// What a seed met.
@@ -85,6 +103,7 @@ fn death_of(seed: u64, dice: &mut Dice) -> Death {
 pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
     let mut dice = Dice(seed);
     let death = death_of(seed, &mut dice);
+    let way = if dice.below(2) == 0 { Way::Api } else { Way::Channel };
     let (folder, peer) = (tempfile::tempdir().expect("a folder"), Peer::default());
     let peer_url = peer.serve().await;
     for file in fs::read_dir(prepared).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -102,7 +121,7 @@ pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
     };
     let work = async {
         for name in &names {
-            let Some((id, _)) = wish(&first, &peer_url, name).await else { break };
+            let Some((id, _)) = wish(&first, way, &peer_url, name).await else { break };
             acknowledged.insert(name.clone(), id);
         }
         settle(&first, PLAYS).await
@@ -122,9 +141,12 @@ pub(crate) async fn live(seed: u64, prepared: &Path) -> Story {
     let mut plays = BTreeMap::new();
     for name in &names {
         // Whoever got no answer asks again, under the same key.
-        let (id, replayed) = wish(&second, &peer_url, name).await.expect("lives");
+        let (id, replayed) = wish(&second, way, &peer_url, name).await.expect("lives");
         if let Some(known) = acknowledged.get(name) {
-            assert!(replayed && *known == id, "seed {seed}: {name} was acknowledged as {known} and is lost");
+            assert!(
+                replayed != Some(false) && *known == id,
+                "seed {seed}: {name} was acknowledged as {known} and is lost"
+            );
         }
         plays.insert(name.clone(), id);
     }
@@ -148,15 +170,22 @@ pub(crate) async fn prepare(folder: &Path) {
         let made = server.granted("POST", "/flows", &flow).await.expect("lives");
         assert_eq!(made.get("published"), Some(&Value::Bool(true)), "{}", made.to_json());
     }
+    server.granted("POST", "/channels", &Value::from_json(CHANNEL.as_bytes()).expect("JSON")).await.expect("lives");
 }
 
-/// Wishes for a play; its id, and whether it was there before. Nothing where the server is gone.
-async fn wish(server: &Server, peer: &str, name: &str) -> Option<(String, bool)> {
-    let args = Value::map([("peer", peer), ("name", name)]);
-    let body = Value::map([("args", args), ("idempotencyKey", name.into())]);
-    let answer = server.granted("POST", "/flows/crash/run", &body).await?;
+/// Wishes for a play; its id, and whether it was there before, where that is told. Nothing where the server is gone.
+async fn wish(server: &Server, way: Way, peer: &str, name: &str) -> Option<(String, Option<bool>)> {
+    let body = Value::map([("peer", peer), ("name", name)]);
+    let answer = match way {
+        Way::Api => {
+            let wish = Value::map([("args", Value::map([("body", body)])), ("idempotencyKey", name.into())]);
+            server.granted("POST", "/flows/crash/run", &wish).await?
+        }
+        Way::Channel => server.hook("/crash/begin", name, &body).await?,
+    };
     let id = answer.get("playId").and_then(Value::as_str).expect("a play").to_owned();
-    Some((id, answer.get("replayed") == Some(&Value::Bool(true))))
+    let replayed = (way == Way::Api).then(|| answer.get("replayed") == Some(&Value::Bool(true)));
+    Some((id, replayed))
 }
 
 /// Approves and answers whatever waits, until all plays have ended. Says how many steps were in

@@ -1,7 +1,7 @@
-//! The promises, kept with `kill -9`: a real binary runs flows of twenty steps against a server
-//! that counts, is killed at random or at a failure point, and starts again. Then: no
-//! acknowledged play is lost, no committed step runs again, every step in doubt follows its
-//! policy.
+//! The promises, kept with `kill -9`: a real binary runs flows of twenty steps, begun through the API
+//! or as hooks, against a server that counts, is killed at random or at a failure point, and starts
+//! again. Then: no acknowledged play is lost, no committed step runs again, every step in doubt
+//! follows its policy.
 //!
 //! `FLOW8_SEEDS=n` runs that many seeds, `FLOW8_SEED=n` that one alone.
 

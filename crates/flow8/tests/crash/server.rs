@@ -12,6 +12,7 @@ use crate::life::Death;
 pub(crate) struct Server {
     process: Child,
     url: String,
+    channels: String,
     token: String,
     client: reqwest::Client,
 }
@@ -24,7 +25,20 @@ impl Server {
     pub(crate) fn start(folder: &Path, death: &Death) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flow8"));
         command
-            .args(["serve", "--port", "0", "--log-level", "error", "--set", "egress.allow=127.0.0.0/8", "--data-dir"])
+            .args([
+                "serve",
+                "--port",
+                "0",
+                "--set",
+                "channels.port=0",
+                "--set",
+                "mcp.port=0",
+                "--log-level",
+                "error",
+                "--set",
+                "egress.allow=127.0.0.0/8",
+                "--data-dir",
+            ])
             .arg(folder)
             .env_remove("FLOW8_URL")
             .stdin(Stdio::null())
@@ -39,7 +53,14 @@ impl Server {
         let mut process = command.spawn().expect("the binary");
         // The greeting ends with this line; until then nothing answers.
         let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        let is_up = lines.by_ref().map_while(Result::ok).any(|line| line.trim_start().starts_with("stop "));
+        let mut channels = String::new();
+        let is_up = lines.by_ref().map_while(Result::ok).any(|line| {
+            let line = line.trim_start();
+            if let Some(url) = line.strip_prefix("channels ") {
+                channels = url.trim().to_owned();
+            }
+            line.starts_with("stop ")
+        });
         if !is_up {
             process.wait().expect("ends");
             return None;
@@ -48,7 +69,7 @@ impl Server {
         let guide = Value::from_json(&guide).expect("JSON");
         let text = |key: &str| guide.get(key).and_then(Value::as_str).expect("a text").to_owned();
         let (url, token) = (text("url"), text("token"));
-        Some(Self { process, url, token, client })
+        Some(Self { process, url, channels, token, client })
     }
 
     /// A request; nothing where the server is gone.
@@ -66,6 +87,16 @@ impl Server {
         let (status, answer) = self.ask(method, path, body).await?;
         assert!(status < 300, "{method} {path}: {status} {}", answer.to_json());
         Some(answer)
+    }
+
+    /// What is answered to a hook with an idempotency key; nothing where the server is gone.
+    pub(crate) async fn hook(&self, path: &str, key: &str, body: &Value) -> Option<Value> {
+        let request = self.client.post(format!("{}{path}", self.channels)).header("x-key", key);
+        let response = request.header("content-type", "application/json").body(body.to_json()).send().await.ok()?;
+        let status = response.status().as_u16();
+        let answer = response.text().await.ok()?;
+        assert_eq!(status, 202, "{path}: {answer}");
+        Some(Value::from_json(answer.as_bytes()).expect("JSON"))
     }
 
     /// Kills it, as the machine would.

@@ -22,11 +22,25 @@ layers:
 fn sealed(folder: &Path) -> Server {
     let server = Start::on(folder).serves();
     server.client.import(FLOW);
+    all_is_sealed(&server);
+    server
+}
+
+fn all_is_sealed(server: &Server) {
     until("all is sealed", || {
         let found = server.client.granted("GET", "/audit/verify", "");
         (part(&found, "/unsealed") == "0").then_some(())
     });
-    server
+}
+
+#[test]
+fn one_row_is_one_row() {
+    let flow8 = Flow8::new();
+    let server = Start::on(&flow8.folder.path().join("data")).serves();
+    all_is_sealed(&server);
+    let told = flow8.run(&["audit", "verify"]).code(0).out;
+    assert!(told.starts_with("1 row in 1 segment is as it was sealed\n"), "{told}");
+    server.stop();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::peer::Peer;
-use crate::server::{Start, json};
+use crate::server::{Client, Start, json};
 
 const DASHBOARD: &str = include_str!("../../../../docs/grafana/flow8.json");
 
@@ -34,8 +34,17 @@ fn every_metric_of_the_dashboard_is_told() {
     let play = server.client.start("call", "{}");
     peer.let_go();
     server.client.play_in(&play, "DONE");
-    let scrape = server.client.with("").send("GET", "/metrics", &[], Vec::new()).expect("an answer");
-    let text = crate::server::RUNTIME.block_on(scrape.text()).expect("text");
+    let scrape = || {
+        let scrape = server.client.with("").send("GET", "/metrics", &[], Vec::new()).expect("an answer");
+        crate::server::RUNTIME.block_on(scrape.text()).expect("text")
+    };
+    // Before a schedule starts plays of its own.
+    let first = scrape();
+    crate::schedules::every_second(&server.client, 1);
+    let channels = server.greeting.iter().find_map(|line| line.trim_start().strip_prefix("channels ")).expect("a line");
+    let outside = Client { url: channels.trim().to_owned(), token: String::new() };
+    assert_eq!(outside.send("GET", "/nothing/here", &[], Vec::new()).expect("an answer").status(), 404);
+    let text = scrape();
     let told: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     let asked = asked(DASHBOARD);
     assert!(asked.len() > 15, "{asked:?}");
@@ -46,10 +55,12 @@ fn every_metric_of_the_dashboard_is_told() {
         "flow8_attempt_duration_seconds_count{module=\"curl\"} 1",
         "flow8_plays_admitted_total 1",
     ] {
-        assert!(text.contains(line), "{line}: {text}");
+        assert!(first.contains(line), "{line}: {first}");
     }
-    let ended = text.lines().find(|line| line.starts_with("flow8_plays_ended_total{")).expect("a play ended");
+    let ended = first.lines().find(|line| line.starts_with("flow8_plays_ended_total{")).expect("a play ended");
     assert!(ended.ends_with(",state=\"DONE\"} 1"), "{ended}");
+    let ticks = text.lines().find(|line| line.starts_with("flow8_schedule_ticks_total{")).expect("a tick");
+    assert!(ticks.starts_with("flow8_schedule_ticks_total{outcome=\"started\"} "), "{ticks}");
     let commits = text.lines().find_map(|line| line.strip_prefix("flow8_commit_duration_seconds_count "));
     assert!(commits.expect("commits").parse::<u32>().expect("a count") >= 2, "{text}");
     server.stop();

@@ -82,6 +82,34 @@ fn parse(lines: &str) -> Vec<Call> {
     calls
 }
 
+const ANSWERS: &str = "apiVersion: flow8/v1\nkind: Flow\nname: Answers\nlayers:\n\
+    \x20 - {ref: answer, appId: respond, args: {body: taken}}\n\
+    \x20 - {ref: wait, appId: wait-event, index: 1, args: {key: go}}\n\
+    \x20 - {ref: last, appId: var, index: 2, args: {value: over}}\n";
+
+#[test]
+fn a_play_goes_on_behind_its_answer_where_the_process_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let server = Start::on(&data).serves();
+    server.client.import(ANSWERS);
+    let answered = server.client.granted("POST", "/flows/answers/run?wait=60", "{}");
+    let play = part(&answered, "/playId");
+    assert_eq!(part(&answered, "/out/body"), "taken");
+    assert!(matches!(part(&answered, "/state").as_str(), "RUN" | "WAIT"), "{}", answered.to_json());
+    server.kill();
+
+    let server = Start::on(&data).serves();
+    server.client.play_in(&play, "WAIT");
+    server.client.granted("POST", "/events", r#"{"key": "go", "data": 1}"#);
+    let ended = server.client.play_in(&play, "DONE");
+    assert_eq!(part(&ended, "/out/body"), "taken");
+    let layers = server.client.granted("GET", &format!("/plays/{play}/layers"), "");
+    let states = [0, 1, 2].map(|at| part(&layers, &format!("/data/{at}/state")));
+    assert_eq!(states, ["DONE"; 3], "{}", layers.to_json());
+    server.stop();
+}
+
 /// Files may only grow so far, as if the disk were full then.
 #[test]
 fn where_nothing_more_can_be_written_nothing_is_acknowledged() {

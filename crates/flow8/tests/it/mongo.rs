@@ -38,7 +38,7 @@ pub(crate) fn replica_with(database: &Mongod, folder: &Path, name: &str, more: &
     more.iter().fold(start, |start, (name, value)| start.variable(name, value)).serves()
 }
 
-fn to_start(database: &Mongod, folder: &Path, name: &str) -> Start {
+pub(crate) fn to_start(database: &Mongod, folder: &Path, name: &str) -> Start {
     Start::on(&folder.join(name))
         .variable("MONGODB_URI", &database.uri())
         .variable("ENCRYPTION_KEY", &digits(256))

@@ -110,7 +110,10 @@ fn bucket(moto: &Moto, name: &str) -> [(&'static str, String); 4] {
 /// A start that is refused: its exit code, and what it says.
 fn refused(folder: &Path, variables: &[(&str, String)]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flow8"));
-    command.env_clear().args(["serve", "--port", "0", "--data-dir"]).arg(folder.join("data"));
+    command
+        .env_clear()
+        .args(["serve", "--port", "0", "--set", "channels.port=0", "--set", "mcp.port=0", "--data-dir"])
+        .arg(folder.join("data"));
     command.envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     let ended = command.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();

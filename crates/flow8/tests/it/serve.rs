@@ -11,7 +11,17 @@ use crate::{Ended, Flow8};
 /// Serving where it is refused.
 #[track_caller]
 fn refused(flow8: &Flow8, folder: &Path, args: &[&str]) -> Ended {
-    let mut all = vec!["serve", "--port", "0", "--data-dir", folder.to_str().expect("UTF-8")];
+    let mut all = vec![
+        "serve",
+        "--port",
+        "0",
+        "--set",
+        "channels.port=0",
+        "--set",
+        "mcp.port=0",
+        "--data-dir",
+        folder.to_str().expect("UTF-8"),
+    ];
     all.extend(args);
     flow8.run(&all)
 }

@@ -68,7 +68,16 @@ impl Start {
     /// On a data folder, by a command that runs the binary under test with the arguments it gets.
     pub(crate) fn as_command(mut command: Command, folder: &Path) -> Self {
         command.env_clear().env("LOG_LEVEL", "warn").arg("serve").arg("--data-dir").arg(folder);
-        command.args(["--port", "0", "--set", "egress.allow=127.0.0.0/8"]);
+        command.args([
+            "--port",
+            "0",
+            "--set",
+            "channels.port=0",
+            "--set",
+            "mcp.port=0",
+            "--set",
+            "egress.allow=127.0.0.0/8",
+        ]);
         Self { command, folder: folder.to_owned() }
     }
 
@@ -80,6 +89,20 @@ impl Start {
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Starts it, and waits for nothing: it is to end by itself.
+    pub(crate) fn begins(mut self) -> Dying {
+        let log = File::create(self.folder.with_extension("log")).expect("a log");
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Dying(self.command.spawn().expect("the binary"))
+    }
+
+    /// Starts it, and waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn dies(self) {
+        let mut dying = self.begins();
+        until("it dies", || dying.has_ended().then_some(()));
     }
 
     /// Starts it, and waits until it serves.
@@ -105,6 +128,26 @@ impl Start {
         let guide = json(&fs::read_to_string(self.folder.join("server.json")).expect("server.json"));
         let client = Client { url: part(&guide, "/url"), token: part(&guide, "/token") };
         Server { process, client, greeting, log, _out: out }
+    }
+}
+
+/// A flow8 that is to end by itself.
+pub(crate) struct Dying(Child);
+
+impl Dying {
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("can be asked").is_some_and(|status| {
+            assert!(!status.success(), "it ended in peace");
+            true
+        })
+    }
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        // It has ended, but where a test fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

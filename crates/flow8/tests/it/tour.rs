@@ -1,5 +1,5 @@
-//! The tour of README.md: every command is run, in one session of bash, and what it prints is what
-//! stands there. Ids, times and ports differ, and are masked.
+//! The tour of README.md, and that of the page about channels: every command is run, in one session of bash, and what
+//! it prints is what stands there. Ids, times and ports differ, and are masked.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::process::CommandExt as _;
@@ -11,8 +11,8 @@ use store_suite::port::Port;
 
 use crate::server::until;
 
-/// The ports that the tour speaks of, of the API and of the examples' peers.
-const PORTS: [&str; 2] = ["4454", "4460"];
+/// The ports that the tour speaks of: of the API, of the examples' peers, of channels.
+const PORTS: [&str; 3] = ["4454", "4460", "7701"];
 
 /// What begins and ends a command in what the session prints.
 const BEGIN: char = '\u{1e}';
@@ -28,13 +28,23 @@ struct Step {
 
 #[test]
 fn the_tour_of_the_readme_is_true() {
+    is_true("README.md", 20);
+}
+
+#[test]
+fn what_the_page_about_channels_shows_is_true() {
+    is_true("docs/channels.md", 10);
+}
+
+/// Runs the commands of a page, of which there are more than so many, and compares.
+fn is_true(page: &str, more_than: usize) {
     for (tool, package) in [("bash", "bash"), ("curl", "curl")] {
         let found = Command::new(tool).arg("--version").stdout(Stdio::null()).status();
         assert!(found.is_ok_and(|status| status.success()), "{tool} is missing; install it: apt-get install {package}");
     }
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let steps = steps(&fs::read_to_string(readme).expect("README.md"));
-    assert!(steps.len() > 20, "the tour is not found: {steps:#?}");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+    let steps = steps(&fs::read_to_string(readme).expect("a page"));
+    assert!(steps.len() > more_than, "the tour is not found: {steps:#?}");
     let printed = Session::run(&steps);
     let mut wrong = Vec::new();
     for (number, step) in steps.iter().enumerate() {
@@ -46,8 +56,7 @@ fn the_tour_of_the_readme_is_true() {
         let found: Vec<String> = prints.lines().map(masked).filter(|line| !is_notice(line)).collect();
         if exit != step.exits_with || expected != found {
             let (expected, found) = (expected.join("\n"), found.join("\n"));
-            let told =
-                format!("README.md, and exit {}:\n{expected}\n\nhere, and exit {exit}:\n{found}", step.exits_with);
+            let told = format!("{page}, and exit {}:\n{expected}\n\nhere, and exit {exit}:\n{found}", step.exits_with);
             wrong.push(format!("$ {}\n{told}", step.command));
         }
     }
@@ -88,7 +97,7 @@ struct Session {
 }
 
 impl Session {
-    /// Runs all commands; gives what was printed, with the ports that README.md has.
+    /// Runs all commands; gives what was printed, with the ports that the page has.
     fn run(steps: &[Step]) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let ports = PORTS.map(|_| Port::find());
@@ -108,7 +117,13 @@ impl Session {
         let to = || OpenOptions::new().append(true).create(true).open(&printed).expect("a file");
         let mut command = Command::new("bash");
         command.arg(&file).current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(to()).stderr(to());
-        command.env("PATH", path).env("HOME", folder.path()).env("SERVER_PORT", &free[0]).env("NO_PROXY", "*");
+        command
+            .env("PATH", path)
+            .env("HOME", folder.path())
+            .env("SERVER_PORT", &free[0])
+            .env("CHANNELS_PORT", &free[2])
+            .env("MCP_PORT", "0")
+            .env("NO_PROXY", "*");
         // A group of its own: whatever it leaves behind is ended with it.
         let mut session = Self { bash: command.process_group(0).spawn().expect("bash") };
         let read = || fs::read_to_string(&printed).unwrap_or_default();

@@ -125,6 +125,34 @@ fn a_trace_goes_from_the_request_through_a_crash_to_the_peer() {
 }
 
 #[test]
+fn whoever_began_a_trace_decides_whether_it_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ((peer, peer_url), (collector, collector_url)) = (peer(), collector());
+    // The first call is never answered.
+    peer.0.lock().expect("kept").push(String::new());
+    let start = Start::on(&folder.path().join("data")).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector_url);
+    let server = start.variable("OTEL_TRACES_SAMPLER_ARG", "0").serves();
+    server.client.import(&format!(
+        "apiVersion: flow8/v1\nkind: Flow\nname: Call\nlayers:\n\
+         \x20 - {{ref: call, appId: curl, args: {{url: \"{peer_url}/\"}}}}\n"
+    ));
+    let run = |traceparent: Option<&str>| {
+        let headers: Vec<_> = traceparent.map(|traceparent| ("traceparent", traceparent)).into_iter().collect();
+        let answer = server.client.send("POST", "/api/flows/call/run?wait=50", &headers, b"{}".to_vec());
+        assert_eq!(answer.expect("an answer").status(), 200);
+        peer.told().last().expect("a call").clone()
+    };
+    // One that begins here is not kept, and the peer is told so.
+    assert!(run(None).ends_with("-00"));
+    assert!(run(Some(&format!("00-{}-{CALLER}-00", TRACE.replace('4', "5")))).ends_with("-00"));
+    assert!(run(Some(&format!("00-{TRACE}-{CALLER}-01"))).ends_with("-01"));
+    collector.span("play call");
+    let spans = collector.0.lock().expect("kept").clone();
+    assert!(spans.iter().all(|span| part(span, "/traceId") == TRACE), "{spans:?}");
+    server.stop();
+}
+
+#[test]
 fn without_a_collector_a_trace_is_passed_on_and_lines_tell_of_request_play_and_flow() {
     let folder = tempfile::tempdir().expect("a folder");
     let (peer, peer_url) = peer();

@@ -1,16 +1,19 @@
 //! One WebSocket: it is told what happens until it goes, falls silent, or may listen no longer.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use model::ids::CompanyId;
+use model::ids::FlowId;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::tell::Teller;
-use crate::access::Permission;
+use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::people::{Shown, caller_who_shows};
+use crate::reach::Reach;
 
 /// How often a ping goes out, and the client's right to listen is looked at again.
 const PING: Duration = Duration::from_secs(15);
@@ -27,15 +30,16 @@ const CHUNKS: usize = 64;
 /// Who listens.
 pub(super) struct Client {
     pub(super) shown: Shown,
-    pub(super) company: CompanyId,
+    /// Whom that stood for when it was last looked at.
+    pub(super) caller: Arc<Caller>,
 }
 
 /// The client is gone, or has to go; with a reason where it can still hear one.
 struct Gone(Option<(u16, &'static str)>);
 
 /// Sends what happens until the client is gone.
-pub(super) async fn follow(app: &App, client: Client, since: Option<u64>, mut socket: WebSocket) {
-    let Err(Gone(reason)) = tell(app, &client, since, &mut socket).await;
+pub(super) async fn follow(app: &App, mut client: Client, since: Option<u64>, mut socket: WebSocket) {
+    let Err(Gone(reason)) = tell(app, &mut client, since, &mut socket).await;
     if let Some((code, reason)) = reason {
         let goodbye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
         // It may be gone already.
@@ -45,7 +49,7 @@ pub(super) async fn follow(app: &App, client: Client, since: Option<u64>, mut so
 
 async fn tell(
     app: &App,
-    client: &Client,
+    client: &mut Client,
     since: Option<u64>,
     socket: &mut WebSocket,
 ) -> Result<std::convert::Infallible, Gone> {
@@ -78,12 +82,11 @@ async fn tell(
                 if heard.elapsed() >= PONG {
                     return Err(Gone(None));
                 }
-                if !may_still_listen(app, client).await {
-                    return Err(Gone(Some((close_code::POLICY, "the session or API key has ended"))));
-                }
+                look_again(app, client).await?;
                 send(socket, Message::Ping(bytes::Bytes::new())).await?;
             }
             () = std::future::ready(()), if is_behind => {
+                look_again(app, client).await?;
                 let next = send_from(app, client, &mut teller, socket, at).await?;
                 is_behind = next > at;
                 at = next;
@@ -107,19 +110,21 @@ async fn is_beyond_memory(app: &App, client: &Client, at: u64, end: u64) -> Resu
     if at >= end {
         return Ok(at > end);
     }
-    let next = app.engine.store().feed(Some(client.company), at, 1).await.map_err(unreadable)?;
+    let next = app.engine.store().feed(Some(client.caller.company), at, 1).await.map_err(unreadable)?;
     let oldest =
         next.first().and_then(|chunk| engine::history::entries(&chunk.chunk).ok()?.first().map(|entry| entry.at));
     Ok(oldest.is_some_and(|oldest| app.engine.now().since(oldest) > MEMORY))
 }
 
 /// A session may have ended, an API key may have been revoked, a role taken away.
-async fn may_still_listen(app: &App, client: &Client) -> bool {
+async fn look_again(app: &App, client: &mut Client) -> Result<(), Gone> {
     match caller_who_shows(app, &client.shown).await {
-        Ok(caller) => caller.is_some_and(|caller| caller.may(Permission::PlaysView)),
+        Ok(Some(caller)) if caller.may_somewhere(Permission::PlaysView) => client.caller = caller,
         // A store that does not answer says nothing about the key.
-        Err(error) => error.status.is_server_error(),
+        Err(error) if error.status.is_server_error() => {}
+        Ok(_) | Err(_) => return Err(Gone(Some((close_code::POLICY, "the session or API key has ended")))),
     }
+    Ok(())
 }
 
 async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Gone> {
@@ -143,11 +148,17 @@ async fn send_from(
     socket: &mut WebSocket,
     after: u64,
 ) -> Result<u64, Gone> {
-    let chunks = app.engine.store().feed(Some(client.company), after, CHUNKS).await.map_err(unreadable)?;
+    let chunks = app.engine.store().feed(Some(client.caller.company), after, CHUNKS).await.map_err(unreadable)?;
+    let reach = Reach::of(client.caller.clone(), Permission::PlaysView);
+    let flows = reach.flows(app).await.map_err(|error| {
+        tracing::warn!(error = error.message, "it cannot be told which flows somebody sees");
+        Gone(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
+    })?;
+    let flows: Option<BTreeSet<FlowId>> = flows.map(|flows| flows.into_iter().collect());
     let mut at = after;
     for chunk in chunks {
         at = chunk.feed;
-        for event in teller.tell(&chunk).await {
+        for event in teller.tell(&chunk, flows.as_ref()).await {
             send(socket, Message::text(event.to_json())).await?;
         }
     }

@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::guard;
 use crate::people::{Shown, caller_who_shows, shown_by};
 use follow::{Client, follow};
+pub(crate) use tell::Teller;
 
 /// Bytes of one message that a client may send: pongs and goodbyes.
 const MESSAGE_BYTES: usize = 4 << 10;
@@ -63,17 +64,17 @@ async fn open(app: &App, query: &str, request: Request<Body>) -> Result<Response
     };
     let found = caller_who_shows(app, &shown).await;
     let caller = guard::admit(app, request.extensions(), found)?.ok_or_else(nobody)?;
-    if !caller.may(Permission::PlaysView) {
-        return Err(ApiError::forbidden("this needs the permission plays:view"));
+    if !caller.may_somewhere(Permission::PlaysView) {
+        return Err(ApiError::needs(Permission::PlaysView));
     }
     // Browsers open sockets across origins, cookies and all. A program tells of no page.
     refuse_foreign_pages(app, &Method::POST, request.headers())?;
     let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract().await;
     let upgrade = upgrade.map_err(|error| ApiError::invalid(error.body_text()))?;
-    let (app, company) = (app.clone(), caller.company);
+    let app = app.clone();
     Ok(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(move |socket| async move {
         app.metrics.sockets.inc();
-        follow(&app, Client { shown, company }, query.since, socket).await;
+        follow(&app, Client { shown, caller }, query.since, socket).await;
         app.metrics.sockets.dec();
     }))
 }

@@ -1,11 +1,12 @@
 //! [`Teller`]: from records to the events that clients see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use engine::Engine;
 use engine::plan::Plan;
 use model::failure::Failure;
+use model::ids::FlowId;
 use model::limits::{EVENTS_PER_PLAY, INLINE_BYTES};
 use model::payload::Payload;
 use model::play::{LayerState, PlayHeader, PlayKey, PlayState};
@@ -17,7 +18,7 @@ use store::FeedChunk;
 const PLAYS: usize = 1_024;
 
 /// Tells one client what happens.
-pub(super) struct Teller {
+pub(crate) struct Teller {
     engine: Arc<Engine>,
     known: HashMap<PlayKey, Known>,
 }
@@ -31,12 +32,12 @@ struct Known {
 }
 
 impl Teller {
-    pub(super) fn new(engine: Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self { engine, known: HashMap::new() }
     }
 
-    /// The events of one commit of a play.
-    pub(super) async fn tell(&mut self, chunk: &FeedChunk) -> Vec<Value> {
+    /// The events of one commit of a play; none where it is of no flow that may be told of.
+    pub(crate) async fn tell(&mut self, chunk: &FeedChunk, flows: Option<&BTreeSet<FlowId>>) -> Vec<Value> {
         let key = chunk.play;
         if !self.known.contains_key(&key) {
             if self.known.len() >= PLAYS {
@@ -46,6 +47,9 @@ impl Teller {
             self.known.insert(key, known);
         }
         let Some(known) = self.known.get_mut(&key) else { return Vec::new() };
+        if flows.is_some_and(|flows| !flows.contains(&known.header.flow.id)) {
+            return Vec::new();
+        }
         let entries = match engine::history::entries(&chunk.chunk) {
             Ok(entries) => entries,
             Err(error) => {

@@ -29,7 +29,8 @@ impl Page {
         headers.get(ORIGIN).cloned().map(Self)
     }
 
-    fn is_allowed(&self, allowed: &[String]) -> bool {
+    /// Whether it is one that may.
+    pub(crate) fn is_allowed(&self, allowed: &[String]) -> bool {
         allowed.iter().any(|allowed| self.0 == allowed.as_str())
     }
 

@@ -1,6 +1,8 @@
 //! Whose sign-in it is: the person that the provider's subject was bound to before, else the one with
 //! the address that the provider has verified, else nobody, or somebody new.
 
+use std::collections::BTreeMap;
+
 use model::audit::AuditRow;
 use model::doc::{DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
@@ -87,7 +89,7 @@ fn known<P, Q, B>(
         let mut roles = granted;
         // Owners are made in flow8 alone; else the last one could lose flow8 to a change elsewhere.
         roles.extend(user.roles.iter().filter(|role| **role == Role::Owner));
-        if roles.is_empty() {
+        if roles.is_empty() && user.shares.is_empty() {
             return Err(no_role());
         }
         roles.sort_unstable();
@@ -121,6 +123,7 @@ fn new<P, Q, B>(
         name: name.unwrap_or(email).to_owned(),
         roles,
         password: None,
+        shares: BTreeMap::new(),
         must_change_password: false,
         identities: vec![identity],
         sessions: 0,

@@ -171,3 +171,43 @@ fn texts(value: Option<&Value>) -> BTreeSet<&str> {
         _ => BTreeSet::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use fuzz::Target;
+
+    use super::*;
+
+    /// Of a key whose private half was thrown away once it had signed the token of the corpus.
+    const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"1","use":"sig",
+        "x":"ElibjPjUpTZNUuZbk4p8OlU6neNAnQlDQ0tHopF9bro","y":"TR90VxAFLTyQ9pLxpmtHLK_RKKpJlZv8ibl3toEulj4"}"#;
+
+    /// A token of three lines, whose first two are Base64 once it is sent; else whatever it is.
+    fn sent(text: &str) -> String {
+        let lines: Vec<&str> = text.split('\n').collect();
+        let [head, claims, signature] = lines[..] else { return text.to_owned() };
+        let encoded = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+        format!("{}.{}.{signature}", encoded(head), encoded(claims))
+    }
+
+    /// A short run is part of every test run. A longer one: `FLOW8_FUZZ_SECONDS=60 cargo test -p flow8-gateway --lib
+    /// fuzz`.
+    #[test]
+    fn fuzz_any_token() {
+        let keys: Vec<Jwk> = vec![serde_json::from_str(KEY).expect("a key")];
+        let expected = Expected { issuer: "https://op", client_id: "flow8", nonce: "n", now: Timestamp(1) };
+        let words =
+            ["\"alg\":\"none\"", "\"kid\":null", "\"crit\":[]", "\"nbf\":1,", "\"azp\":\"x\",", ".", "\n", "=="];
+        let target = Target::new(env!("CARGO_MANIFEST_DIR"), "token").words(words);
+        let sound = sent(&String::from_utf8_lossy(target.file("sound")));
+        let claims = Claims::verify(&sound, &keys, &expected).expect("what the key has signed");
+        assert_eq!(claims.subject, "ada");
+        target.holds(move |bytes| {
+            let token = sent(&String::from_utf8_lossy(bytes));
+            let outcome = Claims::verify(&token, &keys, &expected);
+            assert_eq!(outcome.is_ok(), token == sound, "what the key has not signed is refused: {token}");
+        });
+    }
+}

@@ -1,6 +1,8 @@
 //! The first start: a company, its data key, and one administrator. Every later start: the data
 //! keys, brought to hand.
 
+use std::collections::BTreeMap;
+
 use engine::companies::companies;
 use model::actor::Actor;
 use model::audit::AuditRow;
@@ -99,7 +101,7 @@ async fn make(
     now: Timestamp,
     new_id: impl Fn() -> Id,
 ) -> Result<Bootstrap, BootstrapError> {
-    let company = Company { id: CompanyId(new_id()), name: "Default".into() };
+    let company = Company { id: CompanyId(new_id()), name: "Default".into(), erasing: None };
     let one_time = first.password.is_none().then(|| Token::fresh("")).transpose()?;
     let password = first.password.as_deref().or(one_time.as_ref().map(Token::reveal)).unwrap_or_default();
     let user = User {
@@ -108,6 +110,7 @@ async fn make(
         name: "Administrator".into(),
         roles: vec![Role::Owner],
         password: Some(hash_password(password)?),
+        shares: BTreeMap::new(),
         must_change_password: one_time.is_some(),
         identities: Vec::new(),
         sessions: 0,

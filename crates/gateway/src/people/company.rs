@@ -2,6 +2,7 @@
 
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, Id};
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault::{KeyError, KeyRing};
 
@@ -12,6 +13,9 @@ use super::User;
 pub(crate) struct Company {
     pub(crate) id: CompanyId,
     pub(crate) name: String,
+    /// Since when it is being erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) erasing: Option<Timestamp>,
 }
 
 impl Company {

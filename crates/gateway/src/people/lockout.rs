@@ -143,8 +143,9 @@ fn locked(company: CompanyId, user: &User, app: &App, request: &RequestInfo) -> 
 
 /// Too many sign-ins failed.
 pub(crate) fn too_many(wait: Duration) -> ApiError {
-    let message = format!("too many sign-ins failed; try again in {} seconds", wait.as_secs() + 1);
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
+    let seconds = wait.as_secs() + 1;
+    let message = format!("too many sign-ins failed; try again in {seconds} seconds");
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message).after(seconds)
 }
 
 #[cfg(test)]

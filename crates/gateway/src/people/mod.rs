@@ -127,8 +127,10 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
     }
     app.engine.bring_keys(doc.key.company).await?;
     let owner = user(app, doc.key.company, key.owner).await?.ok_or_else(refused)?;
-    let mut permissions = permissions_of(&owner.roles);
-    permissions.retain(|permission| key.scopes.contains(permission));
+    let within = |permissions: &mut Vec<Permission>| permissions.retain(|permission| key.scopes.contains(permission));
+    let (mut permissions, mut shares) = (permissions_of(&owner.roles), owner.caller_shares());
+    within(&mut permissions);
+    shares.values_mut().for_each(|share| within(&mut share.permissions));
     let actor = Actor { kind: ActorKind::ApiKey, id: Some(key.id), name: key.name, user: Some(owner.id) };
     let caller = Caller {
         company: doc.key.company,
@@ -136,6 +138,7 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
         user: Some(owner.id),
         roles: owner.roles,
         permissions,
+        shares,
         session: None,
     };
     let until = now.plus(REMEMBERED).min(key.expires_at.unwrap_or(Timestamp(i64::MAX)));
@@ -171,6 +174,7 @@ pub(crate) fn caller_for(company: CompanyId, user: &User) -> Caller {
         user: Some(user.id),
         roles: user.roles.clone(),
         permissions: permissions_of(&user.roles),
+        shares: user.caller_shares(),
         session: None,
     }
 }

@@ -1,7 +1,9 @@
 //! [`User`]: a person, and how one is found.
 
+use std::collections::BTreeMap;
+
 use model::doc::{Doc, DocKey, DocKind, DocWrite, Expect};
-use model::ids::{CompanyId, UserId};
+use model::ids::{CompanyId, GroupId, UserId};
 use model::limits::PEOPLE;
 use model::time::Timestamp;
 use model::value::Value;
@@ -10,7 +12,7 @@ use store::DocQuery;
 use vault::{Token, TokenHash};
 
 use super::{SecondFactor, unique};
-use crate::access::Role;
+use crate::access::{Role, Share, permissions_of};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -24,7 +26,11 @@ pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) email: String,
     pub(crate) name: String,
+    /// What they are, whatever it is about; nothing, for somebody who has shares alone.
     pub(crate) roles: Vec<Role>,
+    /// What they are in single groups of flows, beside that.
+    #[serde(default)]
+    pub(crate) shares: BTreeMap<GroupId, Vec<Role>>,
     /// Argon2id; none for somebody who cannot sign in with a password.
     pub(crate) password: Option<String>,
     /// The password was made by flow8 and should be changed.
@@ -90,6 +96,12 @@ impl User {
     /// Ends all of their sessions, once this is stored: at once, and at every replica.
     pub(crate) fn end_sessions(&mut self) {
         self.sessions = self.sessions.saturating_add(1);
+    }
+
+    /// What they may do in single groups of flows.
+    pub(crate) fn caller_shares(&self) -> BTreeMap<GroupId, Share> {
+        let share = |roles: &Vec<Role>| Share { roles: roles.clone(), permissions: permissions_of(roles) };
+        self.shares.iter().map(|(group, roles)| (*group, share(roles))).collect()
     }
 
     /// Whether a code is asked for beside the password.

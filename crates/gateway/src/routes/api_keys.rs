@@ -141,10 +141,12 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
     if new.name.trim().is_empty() || new.name.chars().count() > NAME_CHARS {
         return Err(ApiError::invalid(format!("name: say what the key is for, in at most {NAME_CHARS} characters")));
     }
-    let mut scopes = new.scopes.clone().unwrap_or_else(|| caller.permissions.clone());
+    let mut scopes = new.scopes.clone().unwrap_or_else(|| {
+        Permission::ALL.into_iter().filter(|permission| caller.may_somewhere(*permission)).collect()
+    });
     scopes.sort_unstable();
     scopes.dedup();
-    if let Some(beyond) = scopes.iter().find(|scope| !caller.may(**scope)) {
+    if let Some(beyond) = scopes.iter().find(|scope| !caller.may_somewhere(**scope)) {
         return Err(ApiError::forbidden(format!("scopes: you do not have {} yourself", beyond.as_str())));
     }
     let now = call.app.engine.now();

@@ -1,25 +1,29 @@
 //! The inbox: what waits for a person.
 
+use std::collections::BTreeSet;
+
 use engine::decide::seen;
 use http::Method;
-use model::batch::WaitKind;
+use model::batch::{Wait, WaitKind};
 use model::ids::{FlowId, LayerId, PlayId};
 use model::limits::EXACT_TOTAL;
+use model::play::PlayState;
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::WaitQuery;
+use store::{PlayQuery, WaitQuery};
 
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
+use crate::reach::Reach;
 
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Lists what waits for a person: approvals, and attempts in doubt; oldest first.";
-    vec![Route::new((Method::GET, "/approvals"), "listApprovals", Access::Needs(Permission::PlaysView), summary, list)]
+    vec![Route::on_reach((Method::GET, "/approvals"), "listApprovals", Permission::PlaysView, summary, list)]
 }
 
 /// What kind of answer is waited for.
@@ -71,7 +75,41 @@ struct Asked {
     digest: Option<String>,
 }
 
-async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Asked>>, ApiError> {
+/// Plays whose headers are read in one go.
+const HEADERS: u32 = 1_000;
+
+/// Of what waits, oldest first, what is about plays of these flows. Few plays are open, so these are gone through,
+/// newest first, and not what waits one by one.
+async fn held(call: &Call<Nothing, ListQuery>, waits: Vec<Wait>, flows: Vec<FlowId>) -> Result<Vec<Wait>, ApiError> {
+    let store = call.app.engine.store();
+    let open = [PlayState::Run, PlayState::Wait, PlayState::OnHold];
+    let of_company = PlayQuery::of(call.company()?, HEADERS);
+    let mut query = PlayQuery { among: Some(flows.clone()), states: open.into(), ..of_company };
+    let mut known = BTreeSet::new();
+    // There may be more of them than anybody looks at: the oldest are then looked at one by one.
+    let mut looked_to = None;
+    for _ in 0..EXACT_TOTAL.div_ceil(u64::from(HEADERS)) {
+        let page = store.headers(&query).await?.plays;
+        known.extend(page.iter().map(|play| play.key.play));
+        looked_to = page.last().map(|play| play.key.play).filter(|_| page.len() >= HEADERS as usize);
+        if looked_to.is_none() {
+            break;
+        }
+        query.after = looked_to;
+    }
+    let mut held = Vec::new();
+    for wait in waits {
+        let is_older = looked_to.is_some_and(|to| wait.play.play < to);
+        let is_held = match known.contains(&wait.play.play) {
+            false if is_older => store.header(wait.play).await?.is_some_and(|play| flows.contains(&play.flow.id)),
+            is_known => is_known,
+        };
+        held.extend(is_held.then_some(wait));
+    }
+    Ok(held)
+}
+
+async fn list(call: Call<Nothing, ListQuery>, reach: Reach) -> Result<Reply<Page<Asked>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
     let kind = match call.query.kind {
         Kind::Approval => WaitKind::Approval,
@@ -87,7 +125,10 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Asked>>, ApiE
     };
     let engine = &call.app.engine;
     let mut data = Vec::new();
-    let waits = engine.store().waits(&query).await?;
+    let mut waits = engine.store().waits(&query).await?;
+    if let Some(flows) = reach.flows(&call.app).await? {
+        waits = held(&call, waits, flows).await?;
+    }
     let total = waits.len() as u64;
     let skip = usize::try_from(paging.skip()).unwrap_or(usize::MAX);
     for wait in waits.into_iter().skip(skip).take(paging.size as usize) {

@@ -22,7 +22,8 @@ pub(super) fn routes() -> Vec<Route> {
     let verifies = "Checks the audit log against its seals, and names the first thing that is not as it was.";
     vec![
         Route::new((Method::GET, "/audit"), "listAudit", who, "Lists the audit log, newest first.", list),
-        Route::new((Method::GET, "/audit/export"), "exportAudit", who, exports, export),
+        Route::new((Method::GET, "/audit/export"), "exportAudit", who, exports, export)
+            .gives(&["application/x-ndjson", "text/csv"]),
         Route::new((Method::GET, "/audit/verify"), "verifyAudit", who, verifies, verify),
     ]
 }
@@ -53,9 +54,9 @@ struct RowView {
     action: String,
     entity: String,
     entity_id: String,
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     before: Value,
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     after: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,

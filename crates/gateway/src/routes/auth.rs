@@ -19,6 +19,7 @@ use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::people::lockout::{self, Guesser, too_many};
 use crate::people::{Session, User, caller_for, session_cookie, user, user_by_email};
+use crate::routes::group_shares::ShareView;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -59,6 +60,10 @@ struct Me {
     company_id: CompanyId,
     roles: Vec<Role>,
     permissions: Vec<Permission>,
+    /// What they are in single groups of flows, beside that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    shares: Vec<ShareView>,
     /// The password was made by flow8; change it with PUT /auth/password.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
@@ -77,6 +82,7 @@ impl Me {
             company_id: caller.company,
             roles: caller.roles.clone(),
             permissions: caller.permissions.clone(),
+            shares: ShareView::of(caller),
             must_change_password: user.is_some_and(|user| user.must_change_password),
             has_second_factor: user.is_some_and(User::has_second_factor),
         }

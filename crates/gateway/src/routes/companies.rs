@@ -1,11 +1,17 @@
 //! Companies: the tenants of the installation. The administrators of the first one look after all.
 
+use std::collections::BTreeMap;
+
+use engine::kept::{RULES, kept};
 use http::{Method, StatusCode};
 use model::actor::Actor;
 use model::audit::AuditRow;
 use model::batch::Batch;
-use model::doc::{DocKind, Expect};
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, UserId};
+use model::limits::PEOPLE;
+use model::retention::Scope;
+use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +22,7 @@ use crate::access::{Access, Permission, Role};
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
+use crate::erasing;
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
 use crate::people::{Company, User, founding};
@@ -39,6 +46,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers(201, "Added.")
         .also(409, "Somebody has the owner's address already, or there are too many companies."),
+        Route::new(
+            (Method::DELETE, "/companies/{id}"),
+            "eraseCompany",
+            admin,
+            "Erases a company: its key at once, all else soon after; for administrators of the first one.",
+            erase,
+        )
+        .answers(202, "Its key, people and sessions are gone; the rest is being removed.")
+        .also(409, "`LEGAL_HOLD`: a hold keeps something of it; or it is the first company."),
         Route::new((Method::PUT, "/companies/{id}"), "updateCompany", admin, "Changes a company's name.", update),
     ]
 }
@@ -48,11 +64,14 @@ pub(super) fn routes() -> Vec<Route> {
 struct CompanyView {
     id: CompanyId,
     name: String,
+    /// Since when it is being erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erasing: Option<Timestamp>,
 }
 
 impl From<Company> for CompanyView {
-    fn from(Company { id, name }: Company) -> Self {
-        Self { id, name }
+    fn from(Company { id, name, erasing }: Company) -> Self {
+        Self { id, name, erasing }
     }
 }
 
@@ -115,7 +134,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
         return Err(ApiError::forbidden("companies are added by the administrators of the first one"));
     }
     let (engine, Json(new)) = (&call.app.engine, &call.body);
-    let company = Company { id: CompanyId(engine.new_id()), name: named(&new.name)? };
+    let company = Company { id: CompanyId(engine.new_id()), name: named(&new.name)?, erasing: None };
     let email = checked_email(&new.owner.email)?;
     let name = checked_name(&new.owner.name)?;
     if engine::companies::companies(&**engine.store()).await?.len() >= engine::companies::COMPANIES {
@@ -128,6 +147,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewCompany>>) -> Result<Reply<
         name: if name.is_empty() { email.to_owned() } else { name.to_owned() },
         roles: vec![Role::Owner],
         password: Some(super::auth::hash(&call.app, new.owner.password.clone()).await?),
+        shares: BTreeMap::new(),
         must_change_password: true,
         identities: Vec::new(),
         sessions: 0,
@@ -163,6 +183,72 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<Compan
     let write = after.write(Expect::Revision(doc.revision));
     call.app.engine.store().commit(Batch::of_docs(vec![write], audit)).await?;
     Ok(Reply::ok(after.into()))
+}
+
+/// That it is meant.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Meant {
+    /// The company's name, once more.
+    name: String,
+}
+
+/// Whatever is sealed is beyond reading once the key is gone; so that goes with the word that it shall, in one commit,
+/// and people with it: without them, no session and no key counts.
+async fn erase(call: Call<ById, Nothing, Json<Meant>>) -> Result<Reply<CompanyView>, ApiError> {
+    let (id, engine) = (call.path.id, &call.app.engine);
+    let unknown = || ApiError::not_found("COMPANY_NOT_FOUND", format!("there is no company {id}"));
+    if !call.looks_after_all()? {
+        return match id == call.company()? {
+            true => Err(ApiError::forbidden("companies are erased by the administrators of the first one")),
+            false => Err(unknown()),
+        };
+    }
+    if id == call.app.company {
+        return Err(ApiError::conflict("FIRST_COMPANY", "the first company looks after the installation; it stays"));
+    }
+    let store = engine.store();
+    let doc = store.doc(&Company::key(id)).await?.ok_or_else(unknown)?;
+    let before: Company = doc.read()?;
+    if call.body.0.name != before.name {
+        return Err(ApiError::invalid("name: is not the company's name; to erase it, say its name once more"));
+    }
+    if before.erasing.is_some() {
+        return Ok(Reply::with(StatusCode::ACCEPTED, before.into()));
+    }
+    let kept = kept(&**store, id, &call.app.retention()).await?;
+    if kept.is_held || kept.flows.values().any(Option::is_none) {
+        let message = "a legal hold keeps the company, or a flow of it; release that first";
+        return Err(ApiError::conflict("LEGAL_HOLD", message));
+    }
+    let after = Company { erasing: Some(engine.now()), ..before.clone() };
+    let mut docs = vec![after.write(Expect::Revision(doc.revision))];
+    // A hold that comes at this very moment stands in the way, too.
+    let rules = store.docs(&DocQuery::all(id, DocKind::Retention, RULES)).await?;
+    let of_company = DocKey::new(id, DocKind::Retention, Scope::Company);
+    if !rules.iter().any(|rules| rules.key == of_company) {
+        docs.push(DocWrite::remove(of_company, Expect::Absent));
+    }
+    docs.extend(rules.into_iter().map(|rules| DocWrite::remove(rules.key, Expect::Revision(rules.revision))));
+    for kind in [DocKind::DataKey, DocKind::User] {
+        let found = store.docs(&DocQuery::all(id, kind, PEOPLE)).await?;
+        docs.extend(found.into_iter().map(|doc| DocWrite::remove(doc.key, Expect::Anything)));
+    }
+    let shown = Value::map([("name", before.name.as_str())]);
+    let audit = call.audit("company.erase", ("company", &id.to_string()), shown, Value::Null)?;
+    // The company's own log goes with it: nobody is left to read it, and it names people.
+    let drop_audit = Some((id, store.audit_end().await?));
+    store.commit(Batch { docs, audit: vec![audit], drop_audit, ..Batch::default() }).await?;
+    call.app.ring.forget(id);
+    call.app.known.forget();
+    let app = call.app.clone();
+    // Where this process ends before, whoever cleans up goes on.
+    tokio::spawn(async move {
+        if let Err(error) = erasing::go_on(&app, id).await {
+            tracing::warn!(error = error.message, company = %id, "what is left of the company goes later");
+        }
+    });
+    Ok(Reply::with(StatusCode::ACCEPTED, after.into()))
 }
 
 fn named(name: &str) -> Result<String, ApiError> {

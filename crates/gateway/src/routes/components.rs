@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use engine::components::{self, StoredComponent};
+use engine::uses::Used;
 use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocWrite, Expect};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, DocQuery};
 use tokio::sync::Semaphore;
 
+use super::uses::{RemoveQuery, free};
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::body::Json;
@@ -42,7 +44,10 @@ pub(super) fn routes() -> Vec<Route> {
             .also(409, "There is one of that kind and name."),
         Route::new((Method::GET, "/components/{id}"), "getComponent", who, "Gives one component.", get),
         Route::new((Method::PUT, "/components/{id}"), "updateComponent", who, "Changes a component.", update),
-        Route::new((Method::DELETE, "/components/{id}"), "deleteComponent", who, "Removes a component.", remove),
+        Route::new((Method::DELETE, "/components/{id}"), "deleteComponent", who, "Removes a component.", remove).also(
+            409,
+            "`COMPONENT_IN_USE`: flows or channels use it; `details.flows` and `details.channels` name some.",
+        ),
         Route::new(
             (Method::POST, "/components/{id}/test"),
             "testComponent",
@@ -273,7 +278,12 @@ async fn write<P, Q, B>(
             let message = format!("there is a component {:?} of kind {} already", stored.name, stored.kind);
             Err(ApiError::conflict("COMPONENT_NAME_TAKEN", message))
         }
-        ended => ended.map(|_| stored).map_err(Into::into),
+        ended => {
+            ended?;
+            // Channels may take in from it.
+            engine.ways_in_have_changed();
+            Ok(stored)
+        }
     }
 }
 
@@ -333,13 +343,16 @@ async fn update(call: Call<ById, Nothing, Json<ChangedComponent>>) -> Result<Rep
     Ok(Reply::ok(ComponentView::from(&changed)))
 }
 
-async fn remove(call: Call<ById>) -> Result<(), ApiError> {
+async fn remove(call: Call<ById, RemoveQuery>) -> Result<(), ApiError> {
     let (component, revision) = found(&call).await?;
-    let audit =
-        call.audit("component.delete", ("component", &component.id.to_string()), shown(&component), Value::Null)?;
+    let id = component.id.to_string();
+    let used = Used::Component(component.kind, [id.clone(), component.name.clone()]);
+    let forced = free(&call, &used, "COMPONENT_IN_USE").await?;
+    let audit = call.audit("component.delete", ("component", &id), shown(&component), forced)?;
     let key = components::doc_key(call.company()?, component.id);
     let doc = DocWrite::remove(key, Expect::Revision(revision));
     call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    call.app.engine.ways_in_have_changed();
     Ok(())
 }
 

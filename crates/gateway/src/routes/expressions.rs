@@ -6,19 +6,20 @@ use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::reach::Reach;
 
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Evaluates expressions against values that are given.";
     vec![
-        Route::new(
+        Route::on_reach(
             (Method::POST, "/expressions/evaluate"),
             "evaluateExpression",
-            Access::Needs(Permission::FlowsView),
+            Permission::FlowsView,
             summary,
             evaluate,
         )
@@ -52,7 +53,7 @@ struct Outcome {
     value: Value,
 }
 
-async fn evaluate(call: Call<Nothing, Nothing, Json<Trial>>) -> Result<Reply<Outcome>, ApiError> {
+async fn evaluate(call: Call<Nothing, Nothing, Json<Trial>>, _: Reach) -> Result<Reply<Outcome>, ApiError> {
     let Json(trial) = call.body;
     let map = |name: &str, value: Value| {
         let no_object = || ApiError::invalid(format!("{name}: is an object, not a {}", value.type_name()));

@@ -20,9 +20,11 @@ pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Access::Needs(Permission::PlaysView), Access::Needs(Permission::FlowsRun));
     vec![
         Route::new((Method::GET, "/files"), "listFiles", view, "Lists files.", list),
-        Route::new((Method::GET, "/files/content"), "readFile", view, "Gives what is in a file.", read),
+        Route::new((Method::GET, "/files/content"), "readFile", view, "Gives what is in a file.", read)
+            .also(404, "There is no such file."),
         Route::new((Method::POST, "/files"), "writeFile", edit, "Writes a file whole.", write).answers(201, "Written."),
-        Route::new((Method::DELETE, "/files"), "deleteFile", edit, "Removes a file.", remove),
+        Route::new((Method::DELETE, "/files"), "deleteFile", edit, "Removes a file.", remove)
+            .also(404, "There is no such file."),
     ]
 }
 

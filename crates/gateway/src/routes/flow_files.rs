@@ -1,15 +1,17 @@
 //! Flows as files.
 
+use engine::flows::EditError;
 use http::{Method, StatusCode};
-use model::flow::FlowDef;
+use model::flow::{Flow, FlowDef};
 use model::value::{Value, from_value, to_value};
 
-use super::flows::{ById, EditQuery, FlowView, found, publish_if_sound, reply};
-use crate::access::{Access, Permission};
+use super::flows::{ById, EditQuery, FlowView, publish_if_sound, reply};
+use crate::access::Permission;
 use crate::answer::{Bytes, Reply};
 use crate::body::Document;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::reach::Reach;
 
 /// What a flow file says it is.
 const API_VERSION: &str = "flow8/v1";
@@ -20,11 +22,17 @@ const SHOWN_ONLY: [&str; 8] =
     ["id", "revision", "publishedRevision", "version", "published", "createdAt", "updatedAt", "problems"];
 
 pub(super) fn routes() -> Vec<Route> {
-    let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
+    let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::new((Method::GET, "/flows/{id}/export"), "exportFlow", view, "Gives the draft as a YAML file.", export)
-            .gives("application/yaml"),
-        Route::new(
+        Route::on_flow(
+            (Method::GET, "/flows/{id}/export"),
+            "exportFlow",
+            view,
+            "Gives the draft as a YAML file.",
+            export,
+        )
+        .gives(&["application/yaml"]),
+        Route::on_reach(
             (Method::POST, "/flows/import"),
             "importFlow",
             edit,
@@ -54,8 +62,7 @@ pub(super) fn definition(value: &Value) -> Result<FlowDef, ApiError> {
     Ok(from_value(&kept.into())?)
 }
 
-async fn export(call: Call<ById>) -> Result<Bytes, ApiError> {
-    let flow = found(&call).await?;
+async fn export(_: Call<ById>, flow: Flow) -> Result<Bytes, ApiError> {
     let file_name = format!("{}.yaml", flow.permanent_id);
     let def = to_value(&flow.draft)?;
     let head = [("apiVersion", Value::from(API_VERSION)), ("kind", KIND.into())];
@@ -66,7 +73,7 @@ async fn export(call: Call<ById>) -> Result<Bytes, ApiError> {
     Ok(Bytes { media: "application/yaml", bytes: text.into(), file_name: Some(file_name) })
 }
 
-async fn import(call: Call<Nothing, EditQuery, Document>) -> Result<Reply<FlowView>, ApiError> {
+async fn import(call: Call<Nothing, EditQuery, Document>, reach: Reach) -> Result<Reply<FlowView>, ApiError> {
     let def = definition(&call.body.0)?;
     let (engine, edit) = (&call.app.engine, call.edit()?);
     let existing = match &def.permanent_id {
@@ -74,6 +81,10 @@ async fn import(call: Call<Nothing, EditQuery, Document>) -> Result<Reply<FlowVi
         None => None,
     };
     let (status, flow) = match existing {
+        // As if another flow were made of that name.
+        Some((flow, _)) if !reach.holds(flow.draft.group_id) => {
+            return Err(EditError::SlugTaken(flow.permanent_id).into());
+        }
         Some((flow, _)) if flow.draft == def && flow.published_revision == Some(flow.revision) => {
             return Ok(reply(StatusCode::OK, FlowView::of(flow, None)));
         }

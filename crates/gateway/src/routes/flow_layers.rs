@@ -2,32 +2,39 @@
 
 use engine::flows::{EditError, FlowError};
 use http::{Method, StatusCode};
-use model::flow::{FlowDef, Layer};
+use model::flow::{Flow, FlowDef, Layer};
 use model::value::ValueError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flows::{ById, EditQuery, FlowView, found, if_match, publish_if_sound};
-use crate::access::{Access, Permission};
+use super::flows::{ById, EditQuery, FlowView, if_match, publish_if_sound};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Route};
 use crate::error::ApiError;
+use crate::reach::NamesFlow;
 
 pub(super) fn routes() -> Vec<Route> {
-    let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
+    let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::new((Method::GET, "/flows/{id}/layers"), "listFlowLayers", view, "Lists the flowlets of a draft.", list),
-        Route::new((Method::POST, "/flows/{id}/layers"), "addFlowLayer", edit, "Adds a flowlet to a draft.", add)
+        Route::on_flow(
+            (Method::GET, "/flows/{id}/layers"),
+            "listFlowLayers",
+            view,
+            "Lists the flowlets of a draft.",
+            list,
+        ),
+        Route::on_flow((Method::POST, "/flows/{id}/layers"), "addFlowLayer", edit, "Adds a flowlet to a draft.", add)
             .answers(201, "Added."),
-        Route::new(
+        Route::on_flow(
             (Method::PUT, "/flows/{id}/layers/{layerId}"),
             "updateFlowLayer",
             edit,
             "Replaces a flowlet.",
             update,
         ),
-        Route::new(
+        Route::on_flow(
             (Method::DELETE, "/flows/{id}/layers/{layerId}"),
             "deleteFlowLayer",
             edit,
@@ -55,21 +62,26 @@ struct ByRef {
     layer_id: String,
 }
 
-async fn list(call: Call<ById>) -> Result<Reply<Layers>, ApiError> {
-    let flow = found(&call).await?;
+impl NamesFlow for ByRef {
+    fn flow(&self) -> &str {
+        &self.id
+    }
+}
+
+async fn list(_: Call<ById>, flow: Flow) -> Result<Reply<Layers>, ApiError> {
     Ok(Reply::ok(Layers { data: flow.draft.layers, revision: flow.revision }))
 }
 
 async fn change<P, B>(
     call: &Call<P, EditQuery, B>,
-    flow: &str,
+    flow: &Flow,
     change: impl Fn(&mut FlowDef) -> Result<(), EditError> + Send + Sync,
 ) -> Result<FlowView, ApiError> {
     let expected = if_match(&call.headers)?;
     let edited = call
         .app
         .engine
-        .edit_flow(&call.edit()?, flow, expected, |def| {
+        .edit_flow(&call.edit()?, &flow.id.to_string(), expected, |def| {
             let mut def = def.clone();
             change(&mut def)?;
             Ok(def)
@@ -82,9 +94,9 @@ fn invalid(path: &str, message: String) -> EditError {
     EditError::Flow(FlowError::Value(ValueError { path: path.to_owned(), message }))
 }
 
-async fn add(call: Call<ById, EditQuery, Json<Layer>>) -> Result<Reply<FlowView>, ApiError> {
+async fn add(call: Call<ById, EditQuery, Json<Layer>>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
     let Json(layer) = &call.body;
-    let view = change(&call, &call.path.id, |def| {
+    let view = change(&call, &flow, |def| {
         if def.position(&layer.name).is_some() {
             return Err(invalid("ref", format!("the flow has a flowlet {} already", layer.name)));
         }
@@ -95,9 +107,9 @@ async fn add(call: Call<ById, EditQuery, Json<Layer>>) -> Result<Reply<FlowView>
     Ok(Reply::with(StatusCode::CREATED, view))
 }
 
-async fn update(call: Call<ByRef, EditQuery, Json<Layer>>) -> Result<Reply<FlowView>, ApiError> {
+async fn update(call: Call<ByRef, EditQuery, Json<Layer>>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
     let (Json(layer), name) = (&call.body, &call.path.layer_id);
-    let view = change(&call, &call.path.id, |def| {
+    let view = change(&call, &flow, |def| {
         let at = position(def, name)?;
         if def.position(&layer.name).is_some_and(|other| other != at) {
             return Err(invalid("ref", format!("the flow has another flowlet {}", layer.name)));
@@ -109,9 +121,9 @@ async fn update(call: Call<ByRef, EditQuery, Json<Layer>>) -> Result<Reply<FlowV
     Ok(Reply::ok(view))
 }
 
-async fn remove(call: Call<ByRef, EditQuery>) -> Result<Reply<FlowView>, ApiError> {
+async fn remove(call: Call<ByRef, EditQuery>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
     let name = &call.path.layer_id;
-    let view = change(&call, &call.path.id, |def| {
+    let view = change(&call, &flow, |def| {
         let at = position(def, name)?;
         def.layers.remove(at);
         Ok(())

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flows::ById;
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::app::App;
 use crate::body::Json;
@@ -26,12 +26,18 @@ use crate::view::PlayView;
 const LABEL_CHARS: usize = 256;
 
 pub(super) fn routes() -> Vec<Route> {
-    let summary = "Starts a play; with `wait`, answers when it has ended.";
+    let summary =
+        "Starts a play; with `wait`, answers when it has ended, or when a `respond` flowlet of it has answered.";
     vec![
-        Route::new((Method::POST, "/flows/{id}/run"), "runFlow", Access::Needs(Permission::FlowsRun), summary, run)
-            .answers(200, "The play, ended; or the play that the idempotency key started before.")
+        Route::on_flow_named((Method::POST, "/flows/{id}/run"), "runFlow", Permission::FlowsRun, summary, run)
+            .answers(
+                200,
+                "The play, ended; or as it stands, with `out`, where a `respond` flowlet outside of loops has answered \
+                 and the play goes on; or the play that the idempotency key started before.",
+            )
             .also(202, "The play is durable, and goes on.")
             .also(409, "The flow was never published or is disabled, or the idempotency key had other arguments.")
+            .also(422, "It was published, and is not sound any more; `details.problems` says why.")
             .also(429, "The concurrency limit is reached."),
     ]
 }
@@ -59,7 +65,7 @@ struct Wish {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunQuery {
-    /// Seconds to wait for the end, at most 300.
+    /// Seconds to wait for the end or the answer of a `respond` flowlet, at most 300.
     wait: Option<f64>,
 }
 
@@ -67,16 +73,16 @@ struct RunQuery {
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Started {
-    /// The play has ended.
-    Ended(Box<Ended>),
+    /// The play has ended, or has answered.
+    Gave(Box<Gave>),
     /// It goes on.
     GoesOn(GoesOn),
 }
 
-/// A play that has ended.
+/// A play that has ended, or has answered and goes on: its `state` says which.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ended {
+pub(super) struct Gave {
     play_id: PlayId,
     /// The idempotency key started it before.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -104,9 +110,9 @@ pub(super) struct GoesOn {
 pub(super) fn started(report: Report, waited: bool) -> Reply<Started> {
     let Report { header, out, replayed } = report;
     let play_id = header.key.play;
-    if waited && header.state.is_ended() {
+    if waited && (header.state.is_ended() || out.is_some()) {
         let play = PlayView { out: Some(out.unwrap_or_default()), ..PlayView::of(header) };
-        return Reply::ok(Started::Ended(Box::new(Ended { play_id, replayed, play })));
+        return Reply::ok(Started::Gave(Box::new(Gave { play_id, replayed, play })));
     }
     let status = if replayed && !waited { StatusCode::OK } else { StatusCode::ACCEPTED };
     let goes_on = GoesOn { play_id, state: header.state, started_at: header.started_at, replayed };
@@ -139,7 +145,7 @@ fn idempotency_key(given: Option<String>, headers: &HeaderMap) -> Result<Option<
     }
 }
 
-async fn run(call: Call<ById, RunQuery, Json<Wish>>) -> Result<Reply<Started>, ApiError> {
+async fn run(call: Call<ById, RunQuery, Json<Wish>>, flow: String) -> Result<Reply<Started>, ApiError> {
     let caller = call.caller()?;
     let wait = wait(call.query.wait)?;
     let (company, actor) = (caller.company, caller.actor.clone());
@@ -150,7 +156,7 @@ async fn run(call: Call<ById, RunQuery, Json<Wish>>) -> Result<Reply<Started>, A
     }
     let admit = Admit {
         company,
-        flow: call.path.id,
+        flow,
         args: wish.args,
         actor,
         trigger: Trigger::Run,
@@ -159,10 +165,15 @@ async fn run(call: Call<ById, RunQuery, Json<Wish>>) -> Result<Reply<Started>, A
         start_at: wish.start_at,
         force: wish.force,
         request: call.request,
+        docs: Vec::new(),
     };
     let mut report = call.app.engine.admit(admit, wait).await?;
-    if wait.is_some() && report.header.state.is_ended() && has_sensitive_outputs(&call.app, &report.header).await {
-        report.out = Some(call.app.engine.output_of(report.header.key).await?);
+    if wait.is_some() && report.out.is_some() && has_sensitive_outputs(&call.app, &report.header).await {
+        let (engine, play) = (&call.app.engine, report.header.key);
+        report.out = match report.header.state.is_ended() {
+            true => Some(engine.output_of(play).await?),
+            false => engine.answer_of(play).await?,
+        };
     }
     Ok(started(report, wait.is_some()))
 }

@@ -4,14 +4,15 @@ use engine::trial::{Trial, Tried};
 use http::Method;
 use model::batch::Batch;
 use model::failure::Failure;
+use model::flow::Flow;
 use model::play::LayerState;
 use model::record::LogLevel;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flows::{ById, found};
-use crate::access::{Access, Permission};
+use super::flows::ById;
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
@@ -20,14 +21,8 @@ use crate::error::ApiError;
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Tries one flowlet of the draft out, with outputs that are given for those before it.";
     vec![
-        Route::new(
-            (Method::POST, "/flows/{id}/try"),
-            "tryFlowlet",
-            Access::Needs(Permission::FlowsEdit),
-            summary,
-            try_one,
-        )
-        .also(422, "The draft is not sound; `details.problems` says why."),
+        Route::on_flow((Method::POST, "/flows/{id}/try"), "tryFlowlet", Permission::FlowsEdit, summary, try_one)
+            .also(422, "The draft is not sound; `details.problems` says why."),
     ]
 }
 
@@ -81,13 +76,12 @@ enum Ready {
 struct Line {
     level: LogLevel,
     message: String,
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     data: Value,
 }
 
-async fn try_one(call: Call<ById, Nothing, Json<Wish>>) -> Result<Reply<Outcome>, ApiError> {
-    let may_run = call.caller()?.may(Permission::FlowsRun);
-    let flow = found(&call).await?;
+async fn try_one(call: Call<ById, Nothing, Json<Wish>>, flow: Flow) -> Result<Reply<Outcome>, ApiError> {
+    let may_run = call.caller()?.may_in(flow.draft.group_id, Permission::FlowsRun);
     let Json(wish) = call.body.clone();
     let map = |name: &str, value: Value| {
         let no_object = || ApiError::invalid(format!("{name}: is an object, not a {}", value.type_name()));

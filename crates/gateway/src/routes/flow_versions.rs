@@ -1,37 +1,38 @@
 //! Versions of a flow, and going back to one.
 
 use http::{Method, StatusCode};
-use model::flow::FlowVersion;
+use model::flow::{Flow, FlowVersion};
 use model::ids::UserId;
 use model::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flows::{ById, FlowView, found, reply};
-use crate::access::{Access, Permission};
+use super::flows::{ById, EditQuery, FlowView, reply};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::body::Json;
-use crate::call::{Call, Nothing, Route};
+use crate::call::{Call, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
 
 pub(super) fn routes() -> Vec<Route> {
-    let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
+    let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::new(
+        Route::on_flow(
             (Method::GET, "/flows/{id}/versions"),
             "listFlowVersions",
             view,
             "Lists a flow's versions, newest first.",
             versions,
         ),
-        Route::new(
+        Route::on_flow(
             (Method::POST, "/flows/{id}/rollback"),
             "rollBackFlow",
             edit,
             "Makes a new version of an older one.",
             roll_back,
-        ),
+        )
+        .also(403, "`FOUR_EYES`: the flow asks for them; with `draft`, somebody else publishes."),
     ]
 }
 
@@ -59,9 +60,8 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-async fn versions(call: Call<ById, ListQuery>) -> Result<Reply<Page<VersionView>>, ApiError> {
+async fn versions(call: Call<ById, ListQuery>, flow: Flow) -> Result<Reply<Page<VersionView>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
-    let flow = found(&call).await?;
     let versions = call.app.engine.versions(call.company()?, flow.id).await?;
     let view = |version: FlowVersion| VersionView {
         version: version.version,
@@ -81,7 +81,12 @@ struct RollBack {
     version: u32,
 }
 
-async fn roll_back(call: Call<ById, Nothing, Json<RollBack>>) -> Result<Reply<FlowView>, ApiError> {
-    let published = call.app.engine.roll_back_flow(&call.edit()?, &call.path.id, call.body.0.version).await?;
+async fn roll_back(call: Call<ById, EditQuery, Json<RollBack>>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
+    let target = flow.id.to_string();
+    if call.query.draft {
+        let flow = call.app.engine.redraft_flow(&call.edit()?, &target, call.body.0.version).await?;
+        return Ok(reply(StatusCode::OK, FlowView::of(flow, None)));
+    }
+    let published = call.app.engine.roll_back_flow(&call.edit()?, &target, call.body.0.version).await?;
     Ok(reply(StatusCode::OK, FlowView::of(published.flow, None)))
 }

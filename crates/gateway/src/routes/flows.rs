@@ -1,7 +1,7 @@
 //! Flows: their drafts, and publishing them.
 
 use engine::flows::EditError;
-use engine::plan::Problem;
+use engine::plan::{Place, Problem};
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderMap, Method, StatusCode};
 use model::doc::{Doc, DocKind};
@@ -14,22 +14,23 @@ use serde::{Deserialize, Serialize};
 use store::DocQuery;
 
 use super::flow_files::definition;
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::body::{FromBody, Json};
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
+use crate::reach::{NamesFlow, Reach};
 
 /// Flows of one company that lists look at.
 pub(super) const FLOWS: usize = 10_000;
 
 pub(super) fn routes() -> Vec<Route> {
-    let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
+    let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     let stale = "The draft has moved on since the revision in If-Match.";
     vec![
-        Route::new((Method::GET, "/flows"), "listFlows", view, "Lists flows.", list),
-        Route::new(
+        Route::on_reach((Method::GET, "/flows"), "listFlows", view, "Lists flows.", list),
+        Route::on_reach(
             (Method::POST, "/flows"),
             "createFlow",
             edit,
@@ -37,8 +38,8 @@ pub(super) fn routes() -> Vec<Route> {
             create,
         )
         .answers(201, "Made; `published` says whether it runs, `problems` why it does not."),
-        Route::new((Method::GET, "/flows/{id}"), "getFlow", view, "Gives a flow with its draft.", get),
-        Route::new(
+        Route::on_flow((Method::GET, "/flows/{id}"), "getFlow", view, "Gives a flow with its draft.", get),
+        Route::on_flow(
             (Method::PUT, "/flows/{id}"),
             "updateFlow",
             edit,
@@ -46,15 +47,17 @@ pub(super) fn routes() -> Vec<Route> {
             update,
         )
         .also(412, stale),
-        Route::new((Method::DELETE, "/flows/{id}"), "deleteFlow", edit, "Removes a flow; its plays stay.", remove)
+        Route::on_flow((Method::DELETE, "/flows/{id}"), "deleteFlow", edit, "Removes a flow; its plays stay.", remove)
+            .also(403, "`FOUR_EYES`: its version asks for them; take that out first.")
             .also(409, "It has plays that have not ended."),
-        Route::new(
+        Route::on_flow(
             (Method::POST, "/flows/{id}/publish"),
             "publishFlow",
             edit,
             "Checks the draft and makes a version of it.",
             publish,
         )
+        .also(403, "`FOUR_EYES`: the flow asks for them, and who asks changed the draft.")
         .also(422, "It is not sound; `details.problems` says why."),
     ]
 }
@@ -161,6 +164,12 @@ pub(super) struct ById {
     pub(super) id: String,
 }
 
+impl NamesFlow for ById {
+    fn flow(&self) -> &str {
+        &self.id
+    }
+}
+
 /// How an edit is meant.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -190,14 +199,15 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<FlowRow>>, ApiError> {
+async fn list(call: Call<Nothing, ListQuery>, reach: Reach) -> Result<Reply<Page<FlowRow>>, ApiError> {
     let query = &call.query;
     let paging = Paging::new(query.page, query.size)?;
     let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::Flow, FLOWS)).await?;
     let flows: Vec<Flow> = docs.iter().map(Doc::read).collect::<Result<_, _>>()?;
     let search = query.search.as_ref().map(|text| text.to_lowercase());
     let wanted = |flow: &Flow| {
-        query.group_id.is_none_or(|group| flow.draft.group_id == Some(group))
+        reach.holds(flow.draft.group_id)
+            && query.group_id.is_none_or(|group| flow.draft.group_id == Some(group))
             && (query.category.is_none() || query.category == flow.draft.category)
             && query.enabled.is_none_or(|enabled| flow.draft.enabled == enabled)
             && search.as_ref().is_none_or(|text| {
@@ -221,15 +231,6 @@ fn sort(rows: &mut [FlowRow], by: &str) -> Result<(), ApiError> {
         rows.reverse();
     }
     Ok(())
-}
-
-/// The flow of a path.
-pub(super) async fn found<Q, B>(call: &Call<ById, Q, B>) -> Result<Flow, ApiError> {
-    let target = &call.path.id;
-    let found = call.app.engine.flow(call.company()?, target).await?;
-    let (flow, _) =
-        found.ok_or_else(|| ApiError::not_found("FLOW_NOT_FOUND", format!("there is no flow {target:?}")))?;
-    Ok(flow)
 }
 
 pub(super) fn reply(status: StatusCode, view: FlowView) -> Reply<FlowView> {
@@ -260,32 +261,38 @@ pub(super) async fn publish_if_sound<P, Q, B>(
     match call.app.engine.publish_flow(&call.edit()?, &flow.id.to_string()).await {
         Ok(published) => Ok(FlowView::of(published.flow, None)),
         Err(EditError::Invalid(problems)) => Ok(FlowView::of(flow, Some(problems))),
+        Err(error @ EditError::FourEyes(_)) => {
+            let problem = Place::flow("publishing.fourEyes").problem(error.to_string());
+            Ok(FlowView::of(flow, Some(vec![problem])))
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn create(call: Call<Nothing, EditQuery, Definition>) -> Result<Reply<FlowView>, ApiError> {
+/// Where the flow may lie, the engine looks at with the edit.
+async fn create(call: Call<Nothing, EditQuery, Definition>, _: Reach) -> Result<Reply<FlowView>, ApiError> {
     let flow = call.app.engine.create_flow(&call.edit()?, call.body.0.clone()).await?;
     let view = publish_if_sound(&call, flow, call.query.draft).await?;
     Ok(reply(StatusCode::CREATED, view))
 }
 
-async fn get(call: Call<ById>) -> Result<Reply<FlowView>, ApiError> {
-    Ok(reply(StatusCode::OK, FlowView::of(found(&call).await?, None)))
+async fn get(_: Call<ById>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
+    Ok(reply(StatusCode::OK, FlowView::of(flow, None)))
 }
 
-async fn update(call: Call<ById, EditQuery, Definition>) -> Result<Reply<FlowView>, ApiError> {
+async fn update(call: Call<ById, EditQuery, Definition>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
     let expected = if_match(&call.headers)?;
-    let flow = call.app.engine.edit_flow(&call.edit()?, &call.path.id, expected, |_| Ok(call.body.0.clone())).await?;
+    let target = flow.id.to_string();
+    let flow = call.app.engine.edit_flow(&call.edit()?, &target, expected, |_| Ok(call.body.0.clone())).await?;
     let view = publish_if_sound(&call, flow, call.query.draft).await?;
     Ok(reply(StatusCode::OK, view))
 }
 
-async fn remove(call: Call<ById>) -> Result<(), ApiError> {
-    Ok(call.app.engine.delete_flow(&call.edit()?, &call.path.id).await?)
+async fn remove(call: Call<ById>, flow: Flow) -> Result<(), ApiError> {
+    Ok(call.app.engine.delete_flow(&call.edit()?, &flow.id.to_string()).await?)
 }
 
-async fn publish(call: Call<ById>) -> Result<Reply<FlowView>, ApiError> {
-    let published = call.app.engine.publish_flow(&call.edit()?, &call.path.id).await?;
+async fn publish(call: Call<ById>, flow: Flow) -> Result<Reply<FlowView>, ApiError> {
+    let published = call.app.engine.publish_flow(&call.edit()?, &flow.id.to_string()).await?;
     Ok(reply(StatusCode::OK, FlowView::of(published.flow, None)))
 }

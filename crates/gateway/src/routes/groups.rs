@@ -11,12 +11,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::DocQuery;
 
+use super::group_shares::shared_with;
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
+use crate::reach::{NamesGroup, Reach, no_group};
 
 /// Groups of one company.
 const GROUPS: usize = 10_000;
@@ -25,11 +27,11 @@ const GROUPS: usize = 10_000;
 const NAME_CHARS: usize = 200;
 
 pub(super) fn routes() -> Vec<Route> {
-    let (view, edit) = (Access::Needs(Permission::FlowsView), Access::Needs(Permission::FlowsEdit));
+    let edit = Access::Needs(Permission::FlowsEdit);
     vec![
-        Route::new((Method::GET, "/groups"), "listGroups", view, "Lists groups.", list),
+        Route::on_reach((Method::GET, "/groups"), "listGroups", Permission::FlowsView, "Lists groups.", list),
         Route::new((Method::POST, "/groups"), "createGroup", edit, "Makes a group.", create).answers(201, "Made."),
-        Route::new((Method::GET, "/groups/{id}"), "getGroup", view, "Gives one group.", get),
+        Route::on_group((Method::GET, "/groups/{id}"), "getGroup", Permission::FlowsView, "Gives one group.", get),
         Route::new((Method::PUT, "/groups/{id}"), "updateGroup", edit, "Renames a group.", update),
         Route::new(
             (Method::DELETE, "/groups/{id}"),
@@ -38,14 +40,14 @@ pub(super) fn routes() -> Vec<Route> {
             "Removes a group that holds no flow.",
             remove,
         )
-        .also(409, "Flows lie in it."),
+        .also(409, "Flows lie in it, or it is shared with somebody."),
     ]
 }
 
 /// A folder of flows.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Group {
+pub(super) struct Group {
     id: GroupId,
     name: String,
     created_at: Timestamp,
@@ -70,8 +72,14 @@ impl NewGroup {
 
 /// Which group.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct ById {
+pub(super) struct ById {
     id: GroupId,
+}
+
+impl NamesGroup for ById {
+    fn group(&self) -> GroupId {
+        self.id
+    }
 }
 
 /// Which page.
@@ -84,11 +92,11 @@ struct ListQuery {
     size: Option<u32>,
 }
 
-async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<Group>>, ApiError> {
+async fn list(call: Call<Nothing, ListQuery>, reach: Reach) -> Result<Reply<Page<Group>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
     let docs = call.app.engine.store().docs(&DocQuery::all(call.company()?, DocKind::Group, GROUPS)).await?;
-    let groups = docs.iter().map(Doc::read).collect::<Result<_, _>>()?;
-    Ok(Reply::ok(paging.cut(groups)))
+    let groups = docs.iter().map(Doc::read::<Group>).collect::<Result<Vec<_>, _>>()?;
+    Ok(Reply::ok(paging.cut(groups.into_iter().filter(|group| reach.holds(Some(group.id))).collect())))
 }
 
 async fn create(call: Call<Nothing, Nothing, Json<NewGroup>>) -> Result<Reply<Group>, ApiError> {
@@ -110,25 +118,25 @@ fn key(company: CompanyId, id: GroupId) -> DocKey {
     DocKey::new(company, DocKind::Group, id)
 }
 
-async fn found<Q, B>(call: &Call<ById, Q, B>) -> Result<Group, ApiError> {
-    let id = call.path.id;
-    let unknown = || ApiError::not_found("GROUP_NOT_FOUND", format!("there is no group {id}"));
-    Ok(call.app.engine.store().doc(&key(call.company()?, id)).await?.ok_or_else(unknown)?.read()?)
+/// A group of the company.
+pub(super) async fn found<P, Q, B>(call: &Call<P, Q, B>, id: GroupId) -> Result<Group, ApiError> {
+    let found = call.app.engine.store().doc(&key(call.company()?, id)).await?;
+    Ok(found.ok_or_else(|| no_group(id))?.read()?)
 }
 
-async fn get(call: Call<ById>) -> Result<Reply<Group>, ApiError> {
-    found(&call).await.map(Reply::ok)
+async fn get(call: Call<ById>, group: GroupId) -> Result<Reply<Group>, ApiError> {
+    found(&call, group).await.map(Reply::ok)
 }
 
 async fn update(call: Call<ById, Nothing, Json<NewGroup>>) -> Result<Reply<Group>, ApiError> {
-    let before = found(&call).await?;
+    let before = found(&call, call.path.id).await?;
     let group = Group { name: call.body.0.checked()?.to_owned(), ..before.clone() };
     write(&call, &group, "group.update", Value::map([("name", before.name)])).await?;
     Ok(Reply::ok(group))
 }
 
 async fn remove(call: Call<ById>) -> Result<(), ApiError> {
-    let group = found(&call).await?;
+    let group = found(&call, call.path.id).await?;
     let company = call.company()?;
     for doc in call.app.engine.store().docs(&DocQuery::all(company, DocKind::Flow, super::flows::FLOWS)).await? {
         let flow: Flow = doc.read()?;
@@ -136,6 +144,10 @@ async fn remove(call: Call<ById>) -> Result<(), ApiError> {
             let message = format!("the flow {} lies in this group; move it first", flow.permanent_id);
             return Err(ApiError::conflict("GROUP_IN_USE", message));
         }
+    }
+    if let Some(person) = shared_with(&call, group.id).await?.first() {
+        let message = format!("the group is shared with {}; take that back first", person.email);
+        return Err(ApiError::conflict("GROUP_IN_USE", message));
     }
     let audit =
         call.audit("group.delete", ("group", &group.id.to_string()), Value::map([("name", group.name)]), Value::Null)?;

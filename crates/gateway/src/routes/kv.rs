@@ -2,7 +2,6 @@
 
 use engine::kv::{self, KvOwner};
 use http::Method;
-use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{FlowId, GroupId, Id};
 use model::time::Timestamp;
@@ -29,7 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new((Method::GET, "/kv/value"), "getKv", view, "Gives the value of a key.", get)
             .also(404, "There is no such key."),
         Route::new((Method::POST, "/kv"), "setKv", view, "Sets a key.", set),
-        Route::new((Method::DELETE, "/kv"), "deleteKv", view, "Removes a key.", remove),
+        Route::new((Method::DELETE, "/kv"), "deleteKv", view, "Removes a key.", remove)
+            .also(404, "There is no such key."),
     ]
 }
 
@@ -158,7 +158,7 @@ async fn set(call: Call<Nothing, Nothing, Json<NewValue>>) -> Result<(), ApiErro
     let audit = call.audit("kv.set", ("kv", &at.id), Value::Null, Value::Null)?;
     let doc = kv::write(call.app.engine.seal(), at, Expect::Anything, &new.value, new.expires_at)
         .map_err(|error| ApiError::internal(error.to_string()))?;
-    call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
+    call.app.engine.commit_kv(call.company()?, doc, audit).await?;
     Ok(())
 }
 
@@ -169,6 +169,6 @@ async fn remove(call: Call<Nothing, KeyQuery>) -> Result<(), ApiError> {
         return Err(unknown(&query.key));
     }
     let audit = call.audit("kv.delete", ("kv", &at.id), Value::Null, Value::Null)?;
-    call.app.engine.store().commit(Batch::of_docs(vec![DocWrite::remove(at, Expect::Anything)], audit)).await?;
+    call.app.engine.commit_kv(call.company()?, DocWrite::remove(at, Expect::Anything), audit).await?;
     Ok(())
 }

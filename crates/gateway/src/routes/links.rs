@@ -6,6 +6,7 @@
 
 use engine::links::{self, Begun, LinkKind, LinkSettings, StoredLink};
 use engine::pack::PackError;
+use engine::uses::Used;
 use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKind, DocWrite, Expect};
@@ -20,6 +21,7 @@ use store::{CommitError, Conflict, DocQuery};
 use vault::{Token, TokenHash};
 
 use super::components::{checked_name, checked_object, masked, names};
+use super::uses::{RemoveQuery, free};
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::body::Json;
@@ -39,7 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
             .also(409, "There is one of that name."),
         Route::new((Method::GET, "/links/{id}"), "getLink", who, "Gives one stored credential.", get),
         Route::new((Method::PUT, "/links/{id}"), "updateLink", who, "Changes a stored credential.", update),
-        Route::new((Method::DELETE, "/links/{id}"), "deleteLink", who, "Removes a stored credential.", remove),
+        Route::new((Method::DELETE, "/links/{id}"), "deleteLink", who, "Removes a stored credential.", remove)
+            .also(409, "`LINK_IN_USE`: flows use it; `details.flows` names some."),
         Route::new(
             (Method::POST, "/links/{id}/authorize"),
             "authorizeLink",
@@ -54,7 +57,9 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Public,
             "Takes what a peer gives after somebody agreed.",
             callback,
-        ),
+        )
+        .also(409, "Somebody else changed it meanwhile.")
+        .also(502, "The peer gives nothing that can be used."),
     ]
 }
 
@@ -266,9 +271,11 @@ async fn update(call: Call<ById, Nothing, Json<ChangedLink>>) -> Result<Reply<Li
     Ok(Reply::ok(LinkView::from(&link)))
 }
 
-async fn remove(call: Call<ById>) -> Result<(), ApiError> {
+async fn remove(call: Call<ById, RemoveQuery>) -> Result<(), ApiError> {
     let (link, revision) = found(&call).await?;
-    let audit = call.audit("link.delete", ("link", &link.id.to_string()), shown(&link), Value::Null)?;
+    let id = link.id.to_string();
+    let forced = free(&call, &Used::Link([id.clone(), link.name.clone()]), "LINK_IN_USE").await?;
+    let audit = call.audit("link.delete", ("link", &id), shown(&link), forced)?;
     let doc = DocWrite::remove(links::doc_key(call.company()?, link.id), Expect::Revision(revision));
     call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
     Ok(())

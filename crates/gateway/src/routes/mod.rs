@@ -4,18 +4,24 @@ mod api_keys;
 mod approvals;
 mod audit;
 mod auth;
+mod calendars;
+mod channel_requests;
+mod channel_routes;
+mod channels;
 mod companies;
 mod components;
 mod data_keys;
 mod events;
 mod expressions;
 mod files;
+mod flow_checks;
 mod flow_files;
 mod flow_layers;
 mod flow_runs;
 mod flow_trials;
 mod flow_versions;
 mod flows;
+mod group_shares;
 mod groups;
 mod kv;
 mod links;
@@ -26,10 +32,12 @@ mod play_bulk;
 mod play_commands;
 mod plays;
 mod retention;
+mod schedules;
 mod second_factor;
 mod secrets;
 mod user_access;
 mod users;
+mod uses;
 
 pub(crate) use users::{checked_email, checked_name};
 
@@ -42,18 +50,24 @@ pub(crate) fn all() -> Vec<Route> {
         approvals::routes(),
         audit::routes(),
         auth::routes(),
+        calendars::routes(),
+        channel_requests::routes(),
+        channel_routes::routes(),
+        channels::routes(),
         companies::routes(),
         components::routes(),
         data_keys::routes(),
         events::routes(),
         expressions::routes(),
         files::routes(),
+        flow_checks::routes(),
         flow_files::routes(),
         flow_layers::routes(),
         flow_runs::routes(),
         flow_trials::routes(),
         flow_versions::routes(),
         flows::routes(),
+        group_shares::routes(),
         groups::routes(),
         kv::routes(),
         links::routes(),
@@ -64,6 +78,7 @@ pub(crate) fn all() -> Vec<Route> {
         play_commands::routes(),
         plays::routes(),
         retention::routes(),
+        schedules::routes(),
         second_factor::routes(),
         secrets::routes(),
         user_access::routes(),

@@ -8,16 +8,17 @@ use schemars::JsonSchema;
 use sdk::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::Reply;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::reach::Reach;
 
 pub(super) fn routes() -> Vec<Route> {
-    let who = Access::Needs(Permission::FlowsView);
+    let who = Permission::FlowsView;
     vec![
-        Route::new((Method::GET, "/modules"), "listModules", who, "Lists all modules with their schemas.", list),
-        Route::new((Method::GET, "/modules/{id}"), "getModule", who, "Gives one module.", one),
+        Route::on_reach((Method::GET, "/modules"), "listModules", who, "Lists all modules with their schemas.", list),
+        Route::on_reach((Method::GET, "/modules/{id}"), "getModule", who, "Gives one module.", one),
     ]
 }
 
@@ -36,7 +37,7 @@ struct ModuleView {
     /// JSON schema of the output.
     output: Value,
     /// Arguments that make sense.
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     example: Value,
 }
 
@@ -63,7 +64,7 @@ fn view(module: &Arc<Module>) -> Result<ModuleView, ApiError> {
     })
 }
 
-async fn list(call: Call) -> Result<Reply<Catalogue>, ApiError> {
+async fn list(call: Call, _: Reach) -> Result<Reply<Catalogue>, ApiError> {
     let data: Vec<ModuleView> = call.app.engine.modules().iter().map(view).collect::<Result<_, _>>()?;
     Ok(Reply::ok(Catalogue { total: data.len(), page: 0, size: data.len(), pages: 1, data }))
 }
@@ -74,7 +75,7 @@ struct ById {
     id: String,
 }
 
-async fn one(call: Call<ById, Nothing>) -> Result<Reply<ModuleView>, ApiError> {
+async fn one(call: Call<ById, Nothing>, _: Reach) -> Result<Reply<ModuleView>, ApiError> {
     let modules = call.app.engine.modules();
     let Some(module) = modules.get(&call.path.id) else {
         let near = modules.suggest(&call.path.id);

@@ -34,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers(200, "Signed in; the page leads on.")
         .also(400, "This browser did not begin this sign-in.")
+        .also(404, "No provider is set up.")
         .also(403, "What the provider says is not believed, or lets nobody in.")
         .also(409, "This sign-in was finished before.")
         .also(429, "Too many sign-ins failed.")

@@ -5,7 +5,7 @@ use http::Method;
 use model::batch::WaitKind;
 use model::ids::{LayerId, PlayId};
 use model::limits::PAGE_ROWS;
-use model::play::{PlayKey, PlayState};
+use model::play::{PlayHeader, PlayState};
 use model::record::Resolution;
 use model::time::Timestamp;
 use model::value::Value;
@@ -15,33 +15,44 @@ use store::PlayQuery;
 
 use super::play_commands::{Decision, approval};
 use super::plays::states;
-use crate::access::{Access, Permission};
+use crate::access::{Permission, Role};
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::reach::{Reach, roles_for};
 
 pub(super) fn routes() -> Vec<Route> {
-    let (control, decide) = (Access::Needs(Permission::PlaysControl), Access::Needs(Permission::ApprovalsDecide));
+    all().into_iter().map(|route| route.also(404, "The filter names a flow that is not there.")).collect()
+}
+
+fn all() -> Vec<Route> {
+    let (control, decide) = (Permission::PlaysControl, Permission::ApprovalsDecide);
     vec![
-        Route::new((Method::POST, "/plays/cancel"), "cancelPlays", control, "Ends plays by filter.", cancel_all),
-        Route::new((Method::POST, "/plays/hold"), "holdPlays", control, "Pauses plays by filter.", hold_all),
-        Route::new(
+        Route::on_reach((Method::POST, "/plays/cancel"), "cancelPlays", control, "Ends plays by filter.", cancel_all),
+        Route::on_reach((Method::POST, "/plays/hold"), "holdPlays", control, "Pauses plays by filter.", hold_all),
+        Route::on_reach(
             (Method::POST, "/plays/resume"),
             "resumePlays",
             control,
             "Lets paused plays go on, by filter.",
             resume_all,
         ),
-        Route::new((Method::POST, "/plays/retry"), "retryPlays", control, "Retries ended plays by filter.", retry_all),
-        Route::new(
+        Route::on_reach(
+            (Method::POST, "/plays/retry"),
+            "retryPlays",
+            control,
+            "Retries ended plays by filter.",
+            retry_all,
+        ),
+        Route::on_reach(
             (Method::POST, "/plays/approve"),
             "approveAll",
             decide,
             "Decides on all approvals of plays by filter.",
             approve_all,
         ),
-        Route::new(
+        Route::on_reach(
             (Method::POST, "/plays/resolve"),
             "resolveAll",
             control,
@@ -119,24 +130,29 @@ struct Refused {
 /// Plays that fit; those in `usual` states where the filter names none.
 async fn matching<B>(
     call: &Call<Nothing, Nothing, B>,
+    reach: &Reach,
     filter: &Filter,
     usual: &[PlayState],
-) -> Result<(Vec<PlayKey>, bool), ApiError> {
+) -> Result<(Vec<PlayHeader>, bool), ApiError> {
     let company = call.company()?;
     let flow = match &filter.flow_id {
         Some(target) => {
             let unknown =
                 || ApiError::not_found("FLOW_NOT_FOUND", format!("filter.flowId: there is no flow {target:?}"));
-            Some(call.app.engine.flow(company, target).await?.ok_or_else(unknown)?.0.id)
+            let found = call.app.engine.flow(company, target).await?;
+            let found = found.filter(|(flow, _)| reach.holds(flow.draft.group_id));
+            Some(found.ok_or_else(unknown)?.0.id)
         }
         None => None,
     };
     let named = states(filter.state.as_deref().unwrap_or_default())?;
     let states = if named.is_empty() { usual.to_vec() } else { named };
-    let query = PlayQuery { flow, states, from: filter.from, to: filter.to, ..PlayQuery::of(company, PAGE_ROWS) };
+    let among = reach.flows(&call.app).await?;
+    let query =
+        PlayQuery { flow, among, states, from: filter.from, to: filter.to, ..PlayQuery::of(company, PAGE_ROWS) };
     let page = call.app.engine.store().headers(&query).await?;
     let more = page.total > page.plays.len() as u64;
-    Ok((page.plays.into_iter().map(|play| play.key).collect(), more))
+    Ok((page.plays, more))
 }
 
 impl BulkOutcome {
@@ -152,39 +168,40 @@ const OPEN: [PlayState; 5] = [PlayState::New, PlayState::Run, PlayState::Deferre
 
 async fn command_all(
     call: &Call<Nothing, Nothing, Json<Bulk>>,
+    reach: &Reach,
     usual: &[PlayState],
     command: Command,
 ) -> Result<Reply<BulkOutcome>, ApiError> {
-    let (plays, more) = matching(call, &call.body.0.filter, usual).await?;
+    let (plays, more) = matching(call, reach, &call.body.0.filter, usual).await?;
     let mut outcome = BulkOutcome { more, ..BulkOutcome::default() };
-    for key in plays {
+    for PlayHeader { key, .. } in plays {
         outcome
             .note(key.play, call.app.engine.command(key, command.clone(), &call.request).await.map_err(ApiError::from));
     }
     Ok(Reply::ok(outcome))
 }
 
-async fn cancel_all(call: Call<Nothing, Nothing, Json<Bulk>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn cancel_all(call: Call<Nothing, Nothing, Json<Bulk>>, reach: Reach) -> Result<Reply<BulkOutcome>, ApiError> {
     let actor = call.caller()?.actor.clone();
     let Bulk { compensate, reason, .. } = call.body.0.clone();
-    command_all(&call, &OPEN, Command::Cancel { compensate, reason, actor }).await
+    command_all(&call, &reach, &OPEN, Command::Cancel { compensate, reason, actor }).await
 }
 
-async fn hold_all(call: Call<Nothing, Nothing, Json<Bulk>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn hold_all(call: Call<Nothing, Nothing, Json<Bulk>>, reach: Reach) -> Result<Reply<BulkOutcome>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    command_all(&call, &OPEN[..4], Command::Hold { actor }).await
+    command_all(&call, &reach, &OPEN[..4], Command::Hold { actor }).await
 }
 
-async fn resume_all(call: Call<Nothing, Nothing, Json<Bulk>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn resume_all(call: Call<Nothing, Nothing, Json<Bulk>>, reach: Reach) -> Result<Reply<BulkOutcome>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    command_all(&call, &[PlayState::OnHold], Command::Resume { actor }).await
+    command_all(&call, &reach, &[PlayState::OnHold], Command::Resume { actor }).await
 }
 
-async fn retry_all(call: Call<Nothing, Nothing, Json<Bulk>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn retry_all(call: Call<Nothing, Nothing, Json<Bulk>>, reach: Reach) -> Result<Reply<BulkOutcome>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    let (plays, more) = matching(&call, &call.body.0.filter, &[PlayState::Fail]).await?;
+    let (plays, more) = matching(&call, &reach, &call.body.0.filter, &[PlayState::Fail]).await?;
     let mut outcome = BulkOutcome { more, ..BulkOutcome::default() };
-    for key in plays {
+    for PlayHeader { key, .. } in plays {
         let retried = call.app.engine.retry(key, call.body.0.retry_from.clone(), actor.clone(), &call.request).await;
         outcome.note(key.play, retried.map(|_| ()).map_err(ApiError::from));
     }
@@ -194,34 +211,48 @@ async fn retry_all(call: Call<Nothing, Nothing, Json<Bulk>>) -> Result<Reply<Bul
 /// Carries out a command on every step of these plays that waits for such an answer.
 async fn answer_all<B>(
     call: &Call<Nothing, Nothing, B>,
+    reach: &Reach,
     filter: &Filter,
     kind: WaitKind,
-    command: impl Fn(LayerId) -> Command,
+    command: impl Fn(LayerId, &[Role]) -> Command,
 ) -> Result<Reply<BulkOutcome>, ApiError> {
-    let (plays, more) = matching(call, filter, &[PlayState::Wait, PlayState::Run]).await?;
+    let (plays, more) = matching(call, reach, filter, &[PlayState::Wait, PlayState::Run]).await?;
     let mut outcome = BulkOutcome { more, ..BulkOutcome::default() };
-    for key in plays {
+    for PlayHeader { key, flow, .. } in plays {
+        let roles = roles_for(call.caller()?, &call.app.engine, flow.id).await?;
         let query = store::WaitQuery { company: key.company, kind, play: Some(key.play), skip: 0, limit: PAGE_ROWS };
         for wait in call.app.engine.store().waits(&query).await? {
             outcome.note(
                 key.play,
-                call.app.engine.command(key, command(wait.layer), &call.request).await.map_err(ApiError::from),
+                call.app.engine.command(key, command(wait.layer, &roles), &call.request).await.map_err(ApiError::from),
             );
         }
     }
     Ok(Reply::ok(outcome))
 }
 
-async fn approve_all(call: Call<Nothing, Nothing, Json<BulkApproval>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn approve_all(
+    call: Call<Nothing, Nothing, Json<BulkApproval>>,
+    reach: Reach,
+) -> Result<Reply<BulkOutcome>, ApiError> {
     let caller = call.caller()?.clone();
     let BulkApproval { filter, decision, note } = call.body.0.clone();
-    answer_all(&call, &filter, WaitKind::Approval, |layer| approval(&caller, layer, decision, None, note.clone())).await
+    let command = |layer, roles: &[Role]| approval(&caller, roles, layer, decision, None, note.clone());
+    answer_all(&call, &reach, &filter, WaitKind::Approval, command).await
 }
 
-async fn resolve_all(call: Call<Nothing, Nothing, Json<BulkAnswer>>) -> Result<Reply<BulkOutcome>, ApiError> {
+async fn resolve_all(
+    call: Call<Nothing, Nothing, Json<BulkAnswer>>,
+    reach: Reach,
+) -> Result<Reply<BulkOutcome>, ApiError> {
     let actor = call.caller()?.actor.clone();
     let BulkAnswer { filter, decision, out, note } = call.body.0.clone();
-    let command =
-        |layer| Command::Resolve { layer, decision, out: out.clone(), note: note.clone(), actor: actor.clone() };
-    answer_all(&call, &filter, WaitKind::InDoubt, command).await
+    let command = |layer, _: &[Role]| Command::Resolve {
+        layer,
+        decision,
+        out: out.clone(),
+        note: note.clone(),
+        actor: actor.clone(),
+    };
+    answer_all(&call, &reach, &filter, WaitKind::InDoubt, command).await
 }

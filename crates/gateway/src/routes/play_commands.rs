@@ -4,27 +4,29 @@ use engine::decide::Command;
 use http::{Method, StatusCode};
 use model::ids::LayerId;
 use model::payload::Digest;
+use model::play::PlayHeader;
 use model::record::Resolution;
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::flow_runs::{Started, started};
-use super::plays::{ById, header};
-use crate::access::{Access, Caller, Permission};
+use super::plays::ById;
+use crate::access::{Caller, Permission, Role};
 use crate::answer::Reply;
 use crate::body::Json;
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
+use crate::reach::roles_for;
 use crate::view::PlayView;
 
 pub(super) fn routes() -> Vec<Route> {
-    let (control, decide) = (Access::Needs(Permission::PlaysControl), Access::Needs(Permission::ApprovalsDecide));
+    let (control, decide) = (Permission::PlaysControl, Permission::ApprovalsDecide);
     let not_now = "The play is not in a state for that.";
     vec![
-        Route::new((Method::POST, "/plays/{id}/approve"), "approve", decide, "Decides on an approval.", approve)
+        Route::on_play((Method::POST, "/plays/{id}/approve"), "approve", decide, "Decides on an approval.", approve)
             .also(409, not_now),
-        Route::new(
+        Route::on_play(
             (Method::POST, "/plays/{id}/resolve"),
             "resolve",
             control,
@@ -32,9 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
             resolve,
         )
         .also(409, not_now),
-        Route::new((Method::POST, "/plays/{id}/cancel"), "cancelPlay", control, "Ends a play.", cancel)
+        Route::on_play((Method::POST, "/plays/{id}/cancel"), "cancelPlay", control, "Ends a play.", cancel)
             .also(409, not_now),
-        Route::new(
+        Route::on_play(
             (Method::POST, "/plays/{id}/hold"),
             "holdPlay",
             control,
@@ -42,9 +44,15 @@ pub(super) fn routes() -> Vec<Route> {
             hold,
         )
         .also(409, not_now),
-        Route::new((Method::POST, "/plays/{id}/resume"), "resumePlay", control, "Lets a paused play go on.", resume)
-            .also(409, not_now),
-        Route::new(
+        Route::on_play(
+            (Method::POST, "/plays/{id}/resume"),
+            "resumePlay",
+            control,
+            "Lets a paused play go on.",
+            resume,
+        )
+        .also(409, not_now),
+        Route::on_play(
             (Method::POST, "/plays/{id}/retry"),
             "retryPlay",
             control,
@@ -109,15 +117,20 @@ struct Retry {
     from: Option<String>,
 }
 
-async fn carry_out<Q, B>(call: &Call<ById, Q, B>, command: Command) -> Result<Reply<PlayView>, ApiError> {
-    // Another company's play is no play.
-    let key = header(call, call.path.id).await?.key;
-    call.app.engine.command(key, command, &call.request).await?;
-    Ok(Reply::ok(PlayView::of(header(call, key.play).await?)))
+async fn carry_out<Q, B>(
+    call: &Call<ById, Q, B>,
+    play: &PlayHeader,
+    command: Command,
+) -> Result<Reply<PlayView>, ApiError> {
+    call.app.engine.command(play.key, command, &call.request).await?;
+    let gone = || ApiError::not_found("PLAY_NOT_FOUND", format!("there is no play {} any more", play.key.play));
+    Ok(Reply::ok(PlayView::of(call.app.engine.store().header(play.key).await?.ok_or_else(gone)?)))
 }
 
+/// The decision of somebody, who is this where the play's flow lies.
 pub(super) fn approval(
     caller: &Caller,
+    roles: &[Role],
     layer: LayerId,
     decision: Decision,
     seen: Option<Digest>,
@@ -129,44 +142,44 @@ pub(super) fn approval(
         seen,
         note,
         actor: caller.actor.clone(),
-        roles: caller.roles.iter().map(|role| role.as_str().to_owned()).collect(),
-        is_admin: caller.is_admin(),
+        roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+        is_admin: roles.iter().any(|role| role.is_admin()),
     }
 }
 
-async fn approve(call: Call<ById, Nothing, Json<Approval>>) -> Result<Reply<PlayView>, ApiError> {
+async fn approve(call: Call<ById, Nothing, Json<Approval>>, play: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let Json(Approval { layer_id, decision, note, digest }) = &call.body;
-    let command = approval(call.caller()?, *layer_id, *decision, *digest, note.clone());
-    carry_out(&call, command).await
+    let roles = roles_for(call.caller()?, &call.app.engine, play.flow.id).await?;
+    let command = approval(call.caller()?, &roles, *layer_id, *decision, *digest, note.clone());
+    carry_out(&call, &play, command).await
 }
 
-async fn resolve(call: Call<ById, Nothing, Json<Answer>>) -> Result<Reply<PlayView>, ApiError> {
+async fn resolve(call: Call<ById, Nothing, Json<Answer>>, play: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let Json(Answer { layer_id, decision, out, note }) = &call.body;
     let actor = call.caller()?.actor.clone();
     let command =
         Command::Resolve { layer: *layer_id, decision: *decision, out: out.clone(), note: note.clone(), actor };
-    carry_out(&call, command).await
+    carry_out(&call, &play, command).await
 }
 
-async fn cancel(call: Call<ById, Nothing, Json<Cancel>>) -> Result<Reply<PlayView>, ApiError> {
+async fn cancel(call: Call<ById, Nothing, Json<Cancel>>, play: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let Json(Cancel { compensate, reason }) = call.body.clone();
     let actor = call.caller()?.actor.clone();
-    carry_out(&call, Command::Cancel { compensate, reason, actor }).await
+    carry_out(&call, &play, Command::Cancel { compensate, reason, actor }).await
 }
 
-async fn hold(call: Call<ById>) -> Result<Reply<PlayView>, ApiError> {
+async fn hold(call: Call<ById>, play: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    carry_out(&call, Command::Hold { actor }).await
+    carry_out(&call, &play, Command::Hold { actor }).await
 }
 
-async fn resume(call: Call<ById>) -> Result<Reply<PlayView>, ApiError> {
+async fn resume(call: Call<ById>, play: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    carry_out(&call, Command::Resume { actor }).await
+    carry_out(&call, &play, Command::Resume { actor }).await
 }
 
-async fn retry(call: Call<ById, Nothing, Json<Retry>>) -> Result<Reply<Started>, ApiError> {
-    let key = header(&call, call.path.id).await?.key;
+async fn retry(call: Call<ById, Nothing, Json<Retry>>, play: PlayHeader) -> Result<Reply<Started>, ApiError> {
     let actor = call.caller()?.actor.clone();
-    let report = call.app.engine.retry(key, call.body.0.from.clone(), actor, &call.request).await?;
+    let report = call.app.engine.retry(play.key, call.body.0.from.clone(), actor, &call.request).await?;
     Ok(Reply { status: StatusCode::ACCEPTED, ..started(report, false) })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::history::{LayerQuery, LayerRow};
 use engine::plan::Plan;
 use http::Method;
+use model::flow::Flow;
 use model::ids::{FlowId, LayerId, PlayId};
 use model::limits::STORED_BYTES;
 use model::play::{LayerState, PlayHeader, PlayKey, PlayState};
@@ -16,54 +17,56 @@ use serde::{Deserialize, Serialize};
 use store::PlayQuery;
 
 use super::flows;
-use crate::access::{Access, Permission};
+use crate::access::Permission;
 use crate::answer::{Bytes, Reply};
 use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
+use crate::reach::{NamesPlay, Reach};
 use crate::view::{LayerView, PlayView};
 
 pub(super) fn routes() -> Vec<Route> {
-    let view = Access::Needs(Permission::PlaysView);
+    let view = Permission::PlaysView;
     vec![
-        Route::new((Method::GET, "/plays"), "listPlays", view, "Lists plays, newest first.", list),
-        Route::new(
+        Route::on_reach((Method::GET, "/plays"), "listPlays", view, "Lists plays, newest first.", list)
+            .also(404, "There is no such flow."),
+        Route::on_flow(
             (Method::GET, "/flows/{id}/plays"),
             "listPlaysOfFlow",
             view,
             "Lists a flow's plays, newest first.",
             list_of_flow,
         ),
-        Route::new(
+        Route::on_play(
             (Method::GET, "/plays/{id}"),
             "getPlay",
             view,
             "Gives a play with its arguments and its output.",
             get,
         ),
-        Route::new(
+        Route::on_play(
             (Method::GET, "/plays/{id}/layers"),
             "listPlayLayers",
             view,
             "Lists what each flowlet did, in the order in which they began.",
             layers,
         ),
-        Route::new(
+        Route::on_play(
             (Method::GET, "/plays/{id}/layers/{layerId}"),
             "getPlayLayer",
             view,
             "Gives what one flowlet did.",
             layer,
         ),
-        Route::new(
+        Route::on_play(
             (Method::GET, "/plays/{id}/layers/{layerId}/out"),
             "getPlayLayerOut",
             view,
             "Gives a flowlet's output whole, as JSON.",
             out,
         )
-        .gives("application/json"),
-        Route::new((Method::GET, "/plays/{id}/log"), "getPlayLog", view, "Gives the play's own log.", log),
+        .gives(&["application/json"]),
+        Route::on_play((Method::GET, "/plays/{id}/log"), "getPlayLog", view, "Gives the play's own log.", log),
     ]
 }
 
@@ -93,12 +96,24 @@ pub(super) struct ById {
     pub(super) id: PlayId,
 }
 
+impl NamesPlay for ById {
+    fn play(&self) -> PlayId {
+        self.id
+    }
+}
+
 /// Which flowlet of which play.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ByLayer {
     id: PlayId,
     layer_id: LayerId,
+}
+
+impl NamesPlay for ByLayer {
+    fn play(&self) -> PlayId {
+        self.id
+    }
 }
 
 /// States from a query, separated by commas.
@@ -123,32 +138,36 @@ pub(super) fn states(text: &str) -> Result<Vec<PlayState>, ApiError> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(state).collect()
 }
 
-async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<PlayView>>, ApiError> {
+async fn list(call: Call<Nothing, ListQuery>, reach: Reach) -> Result<Reply<Page<PlayView>>, ApiError> {
     let flow =
         match &call.query.flow_id {
             Some(target) => match call.app.engine.flow(call.company()?, target).await? {
-                Some((flow, _)) => Some(flow.id),
+                Some((flow, _)) if reach.holds(flow.draft.group_id) => Some(flow.id),
                 // The plays of a flow outlive it.
-                None => Some(target.parse::<FlowId>().map_err(|_| {
+                _ => Some(target.parse::<FlowId>().map_err(|_| {
                     ApiError::not_found("FLOW_NOT_FOUND", format!("flowId: there is no flow {target:?}"))
                 })?),
             },
             None => None,
         };
-    page_of_plays(&call, flow).await
+    page_of_plays(&call, flow, reach.flows(&call.app).await?).await
 }
 
-async fn list_of_flow(call: Call<flows::ById, ListQuery>) -> Result<Reply<Page<PlayView>>, ApiError> {
-    let flow = flows::found(&call).await?;
-    page_of_plays(&call, Some(flow.id)).await
+async fn list_of_flow(call: Call<flows::ById, ListQuery>, flow: Flow) -> Result<Reply<Page<PlayView>>, ApiError> {
+    page_of_plays(&call, Some(flow.id), None).await
 }
 
-async fn page_of_plays<P>(call: &Call<P, ListQuery>, flow: Option<FlowId>) -> Result<Reply<Page<PlayView>>, ApiError> {
+async fn page_of_plays<P>(
+    call: &Call<P, ListQuery>,
+    flow: Option<FlowId>,
+    among: Option<Vec<FlowId>>,
+) -> Result<Reply<Page<PlayView>>, ApiError> {
     let asked = &call.query;
     let paging = Paging::new(asked.page, asked.size)?;
     let query = PlayQuery {
         company: call.company()?,
         flow,
+        among,
         states: states(asked.state.as_deref().unwrap_or_default())?,
         from: asked.from,
         to: asked.to,
@@ -160,15 +179,7 @@ async fn page_of_plays<P>(call: &Call<P, ListQuery>, flow: Option<FlowId>) -> Re
     Ok(Reply::ok(paging.page_of(found.plays.into_iter().map(PlayView::of).collect(), found.total)))
 }
 
-/// The play of a path, of the caller's own company.
-pub(super) async fn header<P, Q, B>(call: &Call<P, Q, B>, id: PlayId) -> Result<PlayHeader, ApiError> {
-    let key = PlayKey { company: call.company()?, play: id };
-    let found = call.app.engine.store().header(key).await?;
-    found.ok_or_else(|| ApiError::not_found("PLAY_NOT_FOUND", format!("there is no play {id}")))
-}
-
-async fn get(call: Call<ById>) -> Result<Reply<PlayView>, ApiError> {
-    let header = header(&call, call.path.id).await?;
+async fn get(call: Call<ById>, header: PlayHeader) -> Result<Reply<PlayView>, ApiError> {
     let args = call.app.engine.args_of(header.key).await?;
     let out = match header.state.is_ended() {
         true => Some(call.app.engine.output_of(header.key).await?),
@@ -192,8 +203,7 @@ struct LayersQuery {
     size: Option<u32>,
 }
 
-async fn layers(call: Call<ById, LayersQuery>) -> Result<Reply<Page<LayerView>>, ApiError> {
-    let header = header(&call, call.path.id).await?;
+async fn layers(call: Call<ById, LayersQuery>, header: PlayHeader) -> Result<Reply<Page<LayerView>>, ApiError> {
     let plan = call.app.engine.plan_for(&header).await?;
     let paging = Paging::new(call.query.page, call.query.size)?;
     let layer = match &call.query.name {
@@ -230,22 +240,20 @@ async fn view<P, Q>(call: &Call<P, Q>, play: PlayKey, plan: &Arc<Plan>, row: &La
     Ok(view)
 }
 
-async fn row(call: &Call<ByLayer>) -> Result<(PlayHeader, LayerRow), ApiError> {
-    let ByLayer { id, layer_id } = call.path;
-    let header = header(call, id).await?;
-    let row = call.app.engine.layer(header.key, layer_id).await?;
-    let unknown = || ApiError::not_found("LAYER_NOT_FOUND", format!("the play has no flowlet record {layer_id}"));
-    Ok((header, row.ok_or_else(unknown)?))
+async fn row(call: &Call<ByLayer>, play: PlayKey) -> Result<LayerRow, ApiError> {
+    let layer = call.path.layer_id;
+    let unknown = || ApiError::not_found("LAYER_NOT_FOUND", format!("the play has no flowlet record {layer}"));
+    call.app.engine.layer(play, layer).await?.ok_or_else(unknown)
 }
 
-async fn layer(call: Call<ByLayer>) -> Result<Reply<LayerView>, ApiError> {
-    let (header, row) = row(&call).await?;
+async fn layer(call: Call<ByLayer>, header: PlayHeader) -> Result<Reply<LayerView>, ApiError> {
+    let row = row(&call, header.key).await?;
     let plan = call.app.engine.plan_for(&header).await?;
     Ok(Reply::ok(view(&call, header.key, &plan, &row).await?))
 }
 
-async fn out(call: Call<ByLayer>) -> Result<Bytes, ApiError> {
-    let (header, row) = row(&call).await?;
+async fn out(call: Call<ByLayer>, header: PlayHeader) -> Result<Bytes, ApiError> {
+    let row = row(&call, header.key).await?;
     let value = match &row.out {
         Some(out) => call.app.engine.shown(header.key, out).await?,
         None => Value::Null,
@@ -262,7 +270,7 @@ struct LineView {
     name: String,
     level: LogLevel,
     message: String,
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     data: Value,
 }
 
@@ -276,8 +284,7 @@ struct LogQuery {
     size: Option<u32>,
 }
 
-async fn log(call: Call<ById, LogQuery>) -> Result<Reply<Page<LineView>>, ApiError> {
-    let header = header(&call, call.path.id).await?;
+async fn log(call: Call<ById, LogQuery>, header: PlayHeader) -> Result<Reply<Page<LineView>>, ApiError> {
     let plan = call.app.engine.plan_for(&header).await?;
     let paging = Paging::new(call.query.page, call.query.size)?;
     let skip = usize::try_from(paging.skip()).unwrap_or(usize::MAX);

@@ -1,5 +1,7 @@
 //! People of the company.
 
+use std::collections::BTreeMap;
+
 use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
@@ -18,6 +20,7 @@ use crate::call::{Call, Nothing, Route};
 use crate::error::ApiError;
 use crate::page::{Page, Paging};
 use crate::people::{OneTime, User};
+use crate::routes::group_shares::ShareView;
 use crate::routes::new_passwords::OneTimeView;
 
 /// Characters of an address or a name.
@@ -48,7 +51,12 @@ struct UserView {
     id: UserId,
     email: String,
     name: String,
+    /// What they are, whatever it is about.
     roles: Vec<Role>,
+    /// What they are in single groups of flows, beside that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    shares: Vec<ShareView>,
     /// Whether they have a password to sign in with.
     has_password: bool,
     /// The sign-in providers that know them.
@@ -64,6 +72,7 @@ impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
+            shares: ShareView::all(&user),
             has_second_factor: user.has_second_factor(),
             providers: user.identities.into_iter().map(|identity| identity.issuer).collect(),
             email: user.email,
@@ -82,6 +91,7 @@ struct NewUser {
     email: String,
     #[serde(default)]
     name: String,
+    /// None for somebody with whom single groups are to be shared.
     roles: Vec<Role>,
     /// When left out, they choose one themselves, with the token that is answered.
     password: Option<String>,
@@ -153,14 +163,11 @@ pub(crate) fn checked_name(name: &str) -> Result<&str, ApiError> {
     Ok(name.trim())
 }
 
-fn checked_roles(roles: &[Role]) -> Result<Vec<Role>, ApiError> {
-    if roles.is_empty() {
-        return Err(ApiError::invalid("roles: give at least one"));
-    }
+pub(super) fn sorted(roles: &[Role]) -> Vec<Role> {
     let mut roles = roles.to_vec();
     roles.sort_unstable();
     roles.dedup();
-    Ok(roles)
+    roles
 }
 
 async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<AddedUser>, ApiError> {
@@ -181,8 +188,9 @@ async fn create(call: Call<Nothing, Nothing, Json<NewUser>>) -> Result<Reply<Add
         id: UserId(call.app.engine.new_id()),
         email: email.to_owned(),
         name: if name.is_empty() { email.to_owned() } else { name.to_owned() },
-        roles: checked_roles(&new.roles)?,
+        roles: sorted(&new.roles),
         password,
+        shares: BTreeMap::new(),
         must_change_password: false,
         identities: Vec::new(),
         sessions: 0,
@@ -208,7 +216,7 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
         user.name = checked_name(name)?.to_owned();
     }
     if let Some(roles) = &changes.roles {
-        user.roles = checked_roles(roles)?;
+        user.roles = sorted(roles);
     }
     let guard = keep_an_owner(call.company()?, &users, id, &user.roles)?;
     let audit = call.audit("user.update", ("user", &id.to_string()), before, user.shown())?;

@@ -59,7 +59,7 @@ async fn nobody_gives_a_key_more_than_they_have() {
     assert!(bad.contains("scopes[0]"), "{bad}");
     make(json!({"name": "x", "expiresAt": "2020-01-01T00:00:00Z"})).refused(400, "VALIDATION_ERROR").await;
     let made = make(json!({"name": "x"})).gives(201).await;
-    assert_eq!(made["scopes"], json!(["flows:run", "flows:view", "plays:control", "plays:view"]));
+    assert_eq!(made["scopes"], json!(["flows:run", "flows:view", "mcp", "mcp:manage", "plays:control", "plays:view"]));
     // Somebody else's key is none of his business, and goes with its owner.
     let others = stage.ask("GET /api/auth/api-keys").cookie(&sid).gives(200).await;
     assert_eq!(others["total"], 1);

@@ -69,7 +69,10 @@ impl Ask {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("shakes hands");
         // It ends by itself, with or without the rest of the body sent.
         tokio::spawn(connection);
-        let mut request = Request::builder().method(self.method).uri(&self.path).header("host", "flow8.test");
+        let mut request = Request::builder().method(self.method).uri(&self.path);
+        if !self.headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "flow8.test");
+        }
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }

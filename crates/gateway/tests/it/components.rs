@@ -63,7 +63,7 @@ async fn a_component_is_made_tested_used_and_never_tells_its_secret() {
         audit["data"].as_array().expect("rows").iter().filter(|row| row["action"] == "component.update").count(),
         1
     );
-    stage.ask(&format!("DELETE {path}")).gives(204).await;
+    stage.ask(&format!("DELETE {path}?force=true")).gives(204).await;
     stage.ask(&format!("GET {path}")).refused(404, "COMPONENT_NOT_FOUND").await;
 }
 

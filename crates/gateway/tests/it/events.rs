@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::stage::{EMAIL, PASSWORD, Stage, echo, one};
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-async fn open(stage: &Stage, query: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
+pub(crate) async fn open(stage: &Stage, query: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
     let mut request = format!("ws://flow8.test/api/ws{query}").into_client_request().expect("a request");
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().expect("a value"));
@@ -32,12 +32,23 @@ async fn follow(stage: &Stage, query: &str) -> Socket {
 }
 
 /// The next event.
-async fn next(socket: &mut Socket) -> Value {
+pub(crate) async fn next(socket: &mut Socket) -> Value {
     loop {
         match socket.next().await.expect("more").expect("a message") {
             Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
             Message::Ping(_) => {}
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The next event; none where the socket closes before.
+pub(crate) async fn last(socket: &mut Socket) -> Option<Value> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).ok(),
+            Some(Ok(Message::Ping(_))) => {}
+            _ => return None,
         }
     }
 }

@@ -91,7 +91,10 @@ async fn whoever_guesses_tokens_has_to_wait() {
     for guess in 0..100 {
         choose(&stage, &format!("f8once_{guess}"), NEW).refused(403, "FORBIDDEN").await;
     }
-    choose(&stage, &token, NEW).refused(429, "RATE_LIMITED").await;
+    let said = choose(&stage, &token, NEW).send().await;
+    assert_eq!((said.status.as_u16(), &said.json()["error"]), (429, &json!("RATE_LIMITED")));
+    let wait: u64 = said.header("retry-after").parse().expect("seconds");
+    assert!((295..=301).contains(&wait) && said.text().contains(&format!("{wait} seconds")), "{}", said.text());
     stage.world.pass(Duration::from_secs(301));
     choose(&stage, &token, NEW).gives(204).await;
 }

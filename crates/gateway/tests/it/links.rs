@@ -70,7 +70,7 @@ async fn a_credential_is_carried_where_it_may_be_and_never_told() {
         .await;
     let again = json!({"name": "ERP", "kind": "bearer", "hosts": ["a.example"], "secret": {"token": "x"}});
     stage.ask("POST /api/links").json(again).refused(409, "LINK_NAME_TAKEN").await;
-    stage.ask(&format!("DELETE {path}")).gives(204).await;
+    stage.ask(&format!("DELETE {path}?force=true")).gives(204).await;
     let mut missing = calling("Missing", "erp", "http://a.example/");
     missing["layers"]
         .as_array_mut()

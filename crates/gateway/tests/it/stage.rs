@@ -24,6 +24,7 @@ use tokio::sync::{OnceCell, watch};
 use vault::{KeyRing, MasterKey, Token};
 
 use crate::client::Ask;
+use crate::heap::Heap;
 use crate::world::{Files, NoHttp, TestWorld};
 
 pub(crate) const EMAIL: &str = "ada@flow8.test";
@@ -80,6 +81,8 @@ impl Seed {
 pub(crate) struct Stage {
     pub(crate) at: SocketAddr,
     pub(crate) engine: Arc<Engine>,
+    /// Takes nothing in before a test starts it.
+    pub(crate) intakes: channels::Intakes,
     pub(crate) gateway: Gateway,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) world: Arc<TestWorld>,
@@ -98,13 +101,14 @@ struct Place {
     oidc: Option<OidcSettings>,
     http: Arc<dyn Http>,
     declared: Vec<Component>,
+    queue: Option<Heap>,
 }
 
 impl Place {
     /// On that store; all else is as usual.
     fn of(store: Arc<dyn Store>) -> Self {
         let (world, http) = (Arc::<TestWorld>::default(), Arc::new(NoHttp));
-        Self { store, world, settings: Settings::default(), oidc: None, http, declared: Vec::new() }
+        Self { store, world, settings: Settings::default(), oidc: None, http, declared: Vec::new(), queue: None }
     }
 }
 
@@ -132,6 +136,11 @@ impl Stage {
         Self::of(Place { http: http(), declared, ..Place::of(Self::store().await) }).await
     }
 
+    /// A stage whose queues and mailboxes are that one.
+    pub(crate) async fn taking(queue: Heap) -> Self {
+        Self::of(Place { queue: Some(queue), ..Place::of(Self::store().await) }).await
+    }
+
     /// A replica on a store of several, which reaches real peers on this machine. One of them begins.
     pub(crate) async fn on(store: Arc<dyn Store>, begins: bool) -> Self {
         if begins {
@@ -141,7 +150,7 @@ impl Stage {
     }
 
     async fn of(place: Place) -> Self {
-        let Place { store, world, settings, oidc, http, declared } = place;
+        let Place { store, world, settings, oidc, http, declared, queue } = place;
         let master = MasterKey::from_hex(&SEED.get_or_init(Seed::make).await.master).expect("a key");
         let (ring, files) = (Arc::new(KeyRing::new(master)), Arc::<Files>::default());
         let engine = Engine::new(EngineParts {
@@ -152,7 +161,7 @@ impl Stage {
             http: http.clone(),
             files: files.clone(),
             objects: files,
-            backends: backends(http.clone()),
+            backends: backends(http.clone(), queue),
             declared: Arc::new(Declared::new(declared)),
             settings: EngineSettings::default(),
             probe: None,
@@ -163,6 +172,7 @@ impl Stage {
             Bootstrap::prepare(&*store, &ring, nobody, engine.now(), || engine.new_id()).await.expect("prepares");
         assert!(made.made.is_none(), "there is a company already");
         let token = Token::fresh("").expect("random");
+        let intakes = channels::Intakes::new(engine.clone());
         let parts = Parts {
             engine: engine.clone(),
             ring: ring.clone(),
@@ -170,6 +180,8 @@ impl Stage {
             company: made.company,
             cli_token: Some(token.hash()),
             retention: Policies { plays: policy(90, 0, 0), filtered: policy(30, 10, 3), audit: policy(30, 10, 14) },
+            ticks: schedules::Figures::default(),
+            intakes: intakes.clone(),
             oidc,
         };
         let app = App::new(parts);
@@ -179,7 +191,7 @@ impl Stage {
         let (stop, stopped) = Stop::switch();
         let gateway = Gateway::new(app);
         let served = tokio::spawn(serve(listener, gateway.clone(), stopped, Duration::from_secs(5)));
-        Self { at, engine, gateway, ring, world, company: made.company, stop, served, token }
+        Self { at, engine, intakes, gateway, ring, world, company: made.company, stop, served, token }
     }
 
     /// A store where somebody was before: the first administrator.
@@ -275,14 +287,18 @@ fn http() -> Arc<dyn Http> {
 }
 
 /// What stands behind components.
-fn backends(http: Arc<dyn Http>) -> Backends {
+fn backends(http: Arc<dyn Http>, queue: Option<Heap>) -> Backends {
     let dialer = Arc::new(Dialer::new(&HttpOptions::default()).expect("a dialer"));
     Backends {
         db: Arc::new(Postgres::new(dialer.clone())),
         mail: Arc::new(Smtp::new(dialer)),
         request: Arc::new(Web::new(Kind::Request, http.clone(), http.clone())),
         tokens: Arc::new(TokenClient::new(http)),
-        ..Backends::default()
+        ..queue.map_or_else(Backends::default, |queue| Backends {
+            mailbox: Arc::new(queue.clone()),
+            queue: Arc::new(queue),
+            ..Backends::default()
+        })
     }
 }
 

@@ -13,7 +13,7 @@ async fn people_come_change_and_go_but_for_the_last_owner() {
     stage.ask("POST /api/users").json(bob).refused(409, "EMAIL_TAKEN").await;
     let bad = [
         json!({"email": "no address", "roles": ["builder"], "password": PASSWORD}),
-        json!({"email": "c@flow8.test", "roles": [], "password": PASSWORD}),
+        json!({"email": "c@flow8.test", "password": PASSWORD}),
         json!({"email": "c@flow8.test", "roles": ["king"], "password": PASSWORD}),
         json!({"email": "c@flow8.test", "roles": ["builder"], "password": "short"}),
         json!({"email": "c@flow8.test", "roles": ["builder"], "password": PASSWORD, "extra": 1}),
@@ -31,7 +31,6 @@ async fn people_come_change_and_go_but_for_the_last_owner() {
     let demote = || stage.ask(&format!("PUT /api/users/{ada}")).json(json!({"roles": ["admin"]}));
     demote().refused(409, "LAST_OWNER").await;
     let change = |body: Value| stage.ask(&format!("PUT /api/users/{id}")).json(body);
-    change(json!({"roles": []})).refused(400, "VALIDATION_ERROR").await;
     change(json!({"name": "x".repeat(300)})).refused(400, "VALIDATION_ERROR").await;
     let changed = change(json!({"name": "Bob", "roles": ["owner", "owner"]})).gives(200).await;
     assert_eq!((&changed["name"], &changed["roles"]), (&json!("Bob"), &json!(["owner"])));

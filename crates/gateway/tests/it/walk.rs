@@ -34,7 +34,7 @@ async fn every_route_but_a_few_wants_to_know_who_asks() {
             }
             let filled =
                 path.replace("{id}", "0123456789abcdef01234567").replace("{layerId}", "0123456789abcdef01234567");
-            let filled = filled.replace("{name}", "x");
+            let filled = filled.replace("{name}", "x").replace("{routeId}", "x").replace("{requestId}", "x");
             for path in [filled.clone(), filled.replacen("/api", "/api/v1", 1)] {
                 let line = format!("{} {path}", method.to_uppercase());
                 let said = stage.ask(&line).nobody().body("not even JSON").send().await;

@@ -5,6 +5,7 @@
 
 mod layer;
 mod names;
+mod on;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +17,9 @@ pub use layer::{
     Retry, Sensitive,
 };
 pub use names::{InvalidName, Ref, Slug};
+pub use on::{ANY, On};
 
+use crate::actor::Actor;
 use crate::ids::{FlowId, GroupId, UserId};
 use crate::payload::Digest;
 use crate::time::Timestamp;
@@ -54,6 +57,12 @@ pub struct FlowDef {
     /// Which scope wins where several have a key.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kv_conflict: KvConflict,
+    /// What starts it by itself: one thing, or a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "on::one_or_many")]
+    pub on: Vec<On>,
+    /// What publishing it asks for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub publishing: Publishing,
     /// The flowlets.
     #[serde(default)]
     pub layers: Vec<Layer>,
@@ -98,6 +107,16 @@ pub enum KvConflict {
     Merge,
 }
 
+/// What publishing a flow asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Publishing {
+    /// Whoever changed the draft since the newest version may not publish it: somebody else must. To take this out of
+    /// a flow needs somebody else, too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub four_eyes: bool,
+}
+
 /// A flow as it is kept: its draft, and where its versions stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -116,9 +135,19 @@ pub struct Flow {
     /// The version that runs; none before the first publishing.
     #[serde(default)]
     pub version: Option<u32>,
+    /// What starts that version by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<On>,
     /// How many versions were ever made.
     #[serde(default)]
     pub last_version: u32,
+    /// Who changed the draft since the newest version was made, each once. It has no more entries than the company
+    /// has people, and one for the command line.
+    #[serde(default)]
+    pub editors: Vec<Actor>,
+    /// Whether the newest version asks for four eyes.
+    #[serde(default)]
+    pub four_eyes: bool,
     /// When the flow was made.
     pub created_at: Timestamp,
     /// When the draft last changed.
@@ -155,6 +184,20 @@ fn is_yes(truth: &bool) -> bool {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl Flow {
+    /// Whether publishing needs somebody who did not change the draft: the draft says so, or the version that runs.
+    pub fn needs_four_eyes(&self) -> bool {
+        self.four_eyes || self.draft.publishing.four_eyes
+    }
+
+    /// Notes who changed the draft. A person counts once, whichever key of theirs they use.
+    pub fn edited_by(&mut self, actor: &Actor) {
+        if !self.editors.iter().any(|known| known.is_same_person(actor)) {
+            self.editors.push(actor.clone());
+        }
+    }
 }
 
 impl FlowDef {

@@ -70,6 +70,12 @@ impl serde::ser::Error for Mismatch {
     }
 }
 
+/// The nearest float. One that is infinite could be read, and never be written again.
+fn finite(number: &Number) -> Result<f64, Mismatch> {
+    let float = number.to_f64();
+    float.is_finite().then_some(float).ok_or_else(|| de::Error::custom("the number is too large"))
+}
+
 /// A value as a source of data for serde.
 #[derive(Clone, Copy)]
 struct Source<'a>(&'a Value);
@@ -85,9 +91,9 @@ impl<'de> Deserializer<'de> for Source<'_> {
                 (Some(int), _) => visitor.visit_i64(int),
                 (None, Some(text)) => match text.parse::<u64>() {
                     Ok(int) => visitor.visit_u64(int),
-                    Err(_) => visitor.visit_f64(number.to_f64()),
+                    Err(_) => visitor.visit_f64(finite(number)?),
                 },
-                (None, None) => visitor.visit_f64(number.to_f64()),
+                (None, None) => visitor.visit_f64(finite(number)?),
             },
             Value::Text(text) => visitor.visit_str(text),
             Value::List(items) => {
@@ -140,13 +146,30 @@ impl<'de> Deserializer<'de> for Source<'_> {
         }
     }
 
+    /// A list has its fields by their place alone, and nothing that anybody reads says which place is whose.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.0 {
+            Value::List(_) => Err(de::Error::custom("expected an object, not a list")),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         visitor.visit_unit()
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier
+        unit unit_struct seq tuple tuple_struct identifier
     }
 }
 
@@ -332,6 +355,29 @@ mod tests {
             error.to_string(),
             "inner[0].kind: expected one of plain, sized for Kind, not a value of type number"
         );
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let error = |json: &str| read(json).expect_err("refused").to_string();
+        assert_eq!(error(r#"["x",3,[],null]"#), "expected an object, not a list");
+        assert_eq!(error(r#"{"name":"x","inner":[["plain",1]]}"#), "inner[0]: expected an object, not a list");
+        assert_eq!(
+            error(r#"{"name":"x","inner":[{"kind":{"sized":[7]},"ratio":1}]}"#),
+            "inner[0].kind.sized: expected an object, not a list"
+        );
+    }
+
+    #[test]
+    fn a_number_that_no_float_can_hold_is_refused() {
+        let ratio = |ratio: &str| read(&format!(r#"{{"name":"x","inner":[{{"kind":"plain","ratio":{ratio}}}]}}"#));
+        assert_eq!(ratio("1e308").expect("fits").inner[0].ratio, 1e308);
+        for large in ["1e999".to_owned(), "-1e309".to_owned(), "9".repeat(400)] {
+            let error = ratio(&large).expect_err("refused");
+            assert_eq!(error.to_string(), "inner[0].ratio: the number is too large");
+        }
+        let outer = read(r#"{"name":"x","data":1e999}"#).expect("a value of its own keeps its digits");
+        assert_eq!(outer.data.to_json(), "1e999");
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod kv_increment;
 mod kv_set;
 mod log;
 mod math;
+mod mcp_call;
 mod regex;
 mod respond;
 mod router;
@@ -62,6 +63,7 @@ mod url_encode;
 mod var;
 mod wait_event;
 mod wget;
+mod ws_send;
 mod xml_parse;
 mod yaml_parse;
 
@@ -110,6 +112,7 @@ pub fn all() -> Vec<Module> {
         kv_set::module(),
         log::module(),
         math::module(),
+        mcp_call::module(),
         regex::module(),
         respond::module(),
         router::module(),
@@ -132,6 +135,7 @@ pub fn all() -> Vec<Module> {
         var::module(),
         wait_event::module(),
         wget::module(),
+        ws_send::module(),
         xml_parse::module(),
         yaml_parse::module(),
     ]

@@ -43,12 +43,12 @@ impl Dialer {
     }
 
     /// Which certificates are trusted.
-    pub(super) fn tls(&self) -> Arc<ClientConfig> {
+    pub fn tls(&self) -> Arc<ClientConfig> {
         self.tls.clone()
     }
 
     /// Certificates as PEM that are trusted besides those of the web.
-    pub(super) fn extra_ca(&self) -> Option<&[u8]> {
+    pub fn extra_ca(&self) -> Option<&[u8]> {
         self.extra_ca.as_deref()
     }
 
@@ -56,7 +56,7 @@ impl Dialer {
     ///
     /// # Errors
     /// Where it may not be reached, or nobody answers there.
-    pub(super) async fn dial(&self, component: &Component, host: &str, port: u16) -> Result<TcpStream, Failure> {
+    pub async fn dial(&self, component: &Component, host: &str, port: u16) -> Result<TcpStream, Failure> {
         let connecting = async {
             let mut last = None;
             for address in self.addresses(component, host, port).await? {
@@ -79,12 +79,7 @@ impl Dialer {
     ///
     /// # Errors
     /// Where the name is not known, or may not be reached.
-    pub(super) async fn addresses(
-        &self,
-        component: &Component,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<SocketAddr>, Failure> {
+    pub async fn addresses(&self, component: &Component, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         let refused = |why: super::Refused| {
             Failure::new(REFUSED, format!("{why}; a component that an administrator makes may be anywhere"))
         };

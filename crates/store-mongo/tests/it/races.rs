@@ -70,6 +70,40 @@ async fn a_limit_holds_over_replicas() {
     assert_eq!((left.held, left.queued), (0, 0), "no slot leaks");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_many_write_at_once_are_written_as_one_by_one() {
+    let stage = Stage::new().await;
+    let stores = [stage.store().await, stage.store().await];
+    let doc = |id: &str| DocKey::new(COMPANY, DocKind::Idempotency, id.to_owned());
+    // Each has one of its own, two of them the same; and all write one that may be there.
+    let writing: Vec<_> = (0..2 * PLAYS)
+        .map(|number| {
+            let docs = vec![
+                DocWrite::put(doc(&format!("own-{}", number % PLAYS)), Expect::Absent, &number),
+                DocWrite::put(doc("shared"), Expect::Anything, &Value::from("$r")),
+            ];
+            let batch = Batch { docs, ..batch(&header(play(number + 1), None)) };
+            let store = stores[number as usize % 2].clone();
+            tokio::spawn(async move { store.commit(batch).await })
+        })
+        .collect();
+    let mut refused = 0;
+    for writes in writing {
+        match writes.await.expect("ends") {
+            Ok(_) => {}
+            Err(CommitError::Conflict(Conflict::Doc(key))) if key.id.starts_with("own-") => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(refused, PLAYS, "of two with the same key one");
+    let shared = stores[0].doc(&doc("shared")).await.expect("reads").expect("is there");
+    assert_eq!((shared.revision, shared.read::<Value>().expect("JSON")), (PLAYS, Value::from("$r")));
+    for number in 0..PLAYS {
+        let own = stores[1].doc(&doc(&format!("own-{number}"))).await.expect("reads").expect("is there");
+        assert_eq!((own.revision, own.read::<u64>().expect("JSON") % PLAYS), (1, number));
+    }
+}
+
 /// A row of the audit log that tells of a number.
 fn told(number: u64) -> AuditRow {
     AuditRow {

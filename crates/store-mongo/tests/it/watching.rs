@@ -38,6 +38,10 @@ async fn what_others_change_of_flows_and_of_access_is_heard_and_new_access_is_no
     // Were the beginnings told, they would be heard before this.
     write(DocKind::Flow, &FLOW.to_string(), false).await;
     assert_eq!(heard(&mut signals).await, Signal::Flow(COMPANY, FLOW));
+    for kind in [DocKind::Calendar, DocKind::Channel, DocKind::Schedule] {
+        write(kind, "one", false).await;
+        assert_eq!(heard(&mut signals).await, Signal::WayIn, "{kind} is new");
+    }
     write(DocKind::User, "two", false).await;
     write(DocKind::User, "two", false).await;
     assert_eq!(heard(&mut signals).await, Signal::Access, "a user has changed");

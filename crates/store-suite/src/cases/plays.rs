@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::batch::{Batch, WaitKind};
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
-use model::ids::Id;
+use model::ids::{FlowId, Id};
 use model::payload::Digest;
 use model::play::{PlayHeader, PlayState};
 use model::time::Timestamp;
@@ -160,6 +160,17 @@ pub(super) async fn lists_are_filtered_newest_first(store: Arc<dyn Store>) {
     assert_eq!(list(&of_flow).await, (vec![14], 1));
     let between = PlayQuery { from: Some(Timestamp(11)), to: Some(Timestamp(14)), ..all.clone() };
     assert_eq!(list(&between).await, (vec![13, 12, 11], 3));
+    let among = |flows: Vec<FlowId>| PlayQuery { among: Some(flows), ..all.clone() };
+    assert_eq!(list(&among(vec![flow(2), flow(9)])).await, (vec![15, 13, 11], 3));
+    assert_eq!(list(&among(vec![flow(1), flow(2)])).await, (vec![15, 14, 13, 12, 11, 10], 6));
+    assert_eq!(list(&PlayQuery { limit: 2, skip: 1, ..among(vec![flow(1), flow(2)]) }).await, (vec![14, 13], 6));
+    assert_eq!(list(&among(Vec::new())).await, (vec![], 0));
+    assert_eq!(list(&PlayQuery { flow: Some(flow(1)), ..among(vec![flow(2)]) }).await, (vec![], 0));
+    // More of them than anybody asks for one by one.
+    let many = among((0..200).filter(|n| *n != 1).map(flow).collect());
+    assert_eq!(list(&many).await, (vec![15, 13, 11], 3));
+    let failed = PlayQuery { states: vec![PlayState::Fail, PlayState::Done], ..many };
+    assert_eq!(list(&failed).await, (vec![13, 11], 2));
     let after = PlayQuery { after: Some(play(COMPANY, 12).play), ..all.clone() };
     assert_eq!(list(&after).await.0, [11, 10]);
     assert_eq!(list(&PlayQuery { states: vec![PlayState::Canceled], ..all }).await, (vec![], 0));

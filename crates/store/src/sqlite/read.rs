@@ -108,8 +108,34 @@ struct Selection {
     values: Vec<Box<dyn ToSql>>,
 }
 
+/// The plays of one selection are of these flows.
+#[derive(Clone)]
+enum Flows {
+    Any,
+    One(FlowId),
+    /// A JSON list of ids, in hex.
+    Among(String),
+}
+
+/// Selections that one list is put together from; more flows than that are not asked for one by one.
+const SELECTIONS: usize = 64;
+
+impl Flows {
+    /// What a query asks for, in selections: those of one flow each have an index that knows their order.
+    fn of(query: &PlayQuery, states: usize) -> Vec<Self> {
+        match query.flows() {
+            None => vec![Self::Any],
+            Some(flows) if flows.len() * states <= SELECTIONS => flows.into_iter().map(Self::One).collect(),
+            Some(flows) => {
+                let ids: Vec<String> = flows.iter().map(|flow| format!("\"{flow}\"")).collect();
+                vec![Self::Among(format!("[{}]", ids.join(",")))]
+            }
+        }
+    }
+}
+
 /// Plays of one state, or of any, as a query over the index that serves it.
-fn select(query: &PlayQuery, state: Option<PlayState>, columns: &str) -> Selection {
+fn select(query: &PlayQuery, state: Option<PlayState>, flows: &Flows, columns: &str) -> Selection {
     let mut sql = format!("SELECT {columns} FROM plays WHERE company = ?");
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(id(query.company.0))];
     let mut and = |condition: &str, value: Option<Box<dyn ToSql>>| {
@@ -117,8 +143,10 @@ fn select(query: &PlayQuery, state: Option<PlayState>, columns: &str) -> Selecti
         sql.push_str(condition);
         values.extend(value);
     };
-    if let Some(flow) = query.flow {
-        and("flow = ?", Some(Box::new(id(flow.0))));
+    match flows {
+        Flows::Any => {}
+        Flows::One(flow) => and("flow = ?", Some(Box::new(id(flow.0)))),
+        Flows::Among(ids) => and("flow IN (SELECT unhex(value) FROM json_each(?))", Some(Box::new(ids.clone()))),
     }
     if let Some(state) = state {
         and("state = ?", Some(Box::new(state.as_str())));
@@ -145,10 +173,15 @@ pub(super) fn headers(connection: &mut Connection, query: &PlayQuery) -> rusqlit
         [] => vec![None],
         states => states.iter().copied().map(Some).collect(),
     };
-    // Each state by its own index, newest first; then the newest of them all.
+    let flows = Flows::of(query, states.len());
+    if flows.is_empty() {
+        return Ok(PlayPage { plays: Vec::new(), total: 0 });
+    }
+    // Each state and each flow by its own index, newest first; then the newest of them all.
     let wanted = query.skip + u64::from(query.limit);
     let union = |columns: &str, order: &str, limit: u64| {
-        let parts: Vec<Selection> = states.iter().map(|state| select(query, *state, columns)).collect();
+        let each = states.iter().flat_map(|state| flows.iter().map(move |flow| (state, flow)));
+        let parts: Vec<Selection> = each.map(|(state, flow)| select(query, *state, flow, columns)).collect();
         let sql: Vec<String> =
             parts.iter().map(|part| format!("SELECT * FROM ({} {order} LIMIT {limit})", part.sql)).collect();
         (sql.join(" UNION ALL "), parts.into_iter().flat_map(|part| part.values).collect::<Vec<_>>())

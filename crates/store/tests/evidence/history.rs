@@ -197,6 +197,7 @@ fn unborn(key: PlayKey) -> PlayHeader {
         owner: None,
         slot: None,
         parent: None,
+        cause: None,
         retry_of: None,
         error: None,
         failed_ref: None,

@@ -1,7 +1,8 @@
 //! Any text at all: reading never panics, never hangs, and what it takes can be written again.
 //!
-//! A short run is part of every test run. A longer one: `BOLERO_RANDOM_ITERATIONS=10000000 cargo
-//! test -p flow8-yaml fuzz`; one that is led by coverage: `cargo bolero test fuzz::any_bytes`.
+//! A short run is part of every test run. A longer one: `FLOW8_FUZZ_SECONDS=60 cargo test -p flow8-yaml fuzz`.
+
+use fuzz::Target;
 
 use crate::json;
 
@@ -80,15 +81,8 @@ fn holds(text: &str) {
 
 #[test]
 fn any_bytes() {
-    bolero::check!().for_each(|bytes: &[u8]| holds(&String::from_utf8_lossy(bytes)));
-}
-
-#[test]
-fn any_pieces() {
-    bolero::check!().for_each(|bytes: &[u8]| {
-        let text: String = bytes.iter().map(|byte| PIECES[usize::from(*byte) % PIECES.len()]).collect();
-        holds(&text);
-    });
+    let target = Target::new(env!("CARGO_MANIFEST_DIR"), "yaml").words(PIECES.iter().copied());
+    target.at_least(2_000).holds(|bytes| holds(&String::from_utf8_lossy(bytes)));
 }
 
 /// Texts that make careless readers slow: each is read, or refused, in one sweep.

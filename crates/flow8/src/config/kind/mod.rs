@@ -14,7 +14,7 @@ mod text;
 use model::Value;
 
 pub use choice::{Algorithm, LogFormat, LogLevel, Profile, SameSite};
-pub use number::{Hours, Megabytes, Port, PortRange, Seconds, Whole};
+pub use number::{Hours, Megabytes, Port, PortRange, Ratio, Seconds, Whole};
 pub use place::{EgressRule, Origin, WebUrl};
 pub use role::{GivenRole, RoleRule};
 pub use secret::{HexSecret, MongoUri, ProxyUrl, Secret};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::Value;
+use model::value::Number;
 
 use super::{Kind, scalar, unfit};
 
@@ -56,6 +57,32 @@ impl Kind for PortRange {
 
     fn show(&self) -> Value {
         format!("{}-{}", self.first, self.last).into()
+    }
+}
+
+/// A part of a whole, from nothing to all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Ratio(f64);
+
+impl Ratio {
+    /// The number, from 0 to 1.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Kind for Ratio {
+    fn expected() -> String {
+        "a number from 0 to 1".into()
+    }
+
+    fn read(given: &Value) -> Result<Self, String> {
+        let number = scalar(given).and_then(|text| text.parse().ok()).filter(|number| (0.0..=1.0).contains(number));
+        number.map(Self).ok_or_else(|| unfit::<Self>(given))
+    }
+
+    fn show(&self) -> Value {
+        Number::from_f64(self.0).map(Value::Number).unwrap_or_default()
     }
 }
 
@@ -168,6 +195,16 @@ mod tests {
             Seconds::<1, 60>::read(&of("61")),
             Err("expects a whole number of seconds from 1 to 60, not 61".to_owned())
         );
+    }
+
+    #[test]
+    fn a_ratio_is_no_more_than_all() {
+        for (text, shown) in [("0", "0"), ("1", "1"), (" 0.25 ", "0.25"), ("1.0", "1"), ("1e-3", "0.001")] {
+            assert_eq!(Ratio::read(&text.into()).expect(text).show().to_json(), shown);
+        }
+        for bad in ["1.001", "-0.1", "nan", "inf", "25%", ""] {
+            assert!(Ratio::read(&bad.into()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! One WebSocket of a channel: messages in, answers and what flows send out, until it goes, is too slow, or may stay no
+//! longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use channels::{Channels, Meeting, Said, Sockets};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use model::limits::CHANNEL_SOCKET_IN_FLIGHT;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+/// How often a ping goes out, and the right to stay is looked at again.
+const PING: Duration = Duration::from_secs(15);
+
+/// How long a pong may be missing, and how long the client may take to read a message.
+const PONG: Duration = Duration::from_secs(30);
+
+/// The connection has to end; with a reason where the other side can still hear one.
+struct Ended(Option<(u16, &'static str)>);
+
+/// Talks until the connection ends.
+pub(super) async fn talk(
+    channels: Channels,
+    sockets: Arc<Sockets>,
+    meeting: Arc<Meeting>,
+    mut stopping: watch::Receiver<bool>,
+    mut socket: WebSocket,
+) {
+    let Err(Ended(reason)) = listen(&channels, &sockets, &meeting, &mut stopping, &mut socket).await;
+    if let Some((code, reason)) = reason {
+        let goodbye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        // It may be gone already.
+        let _ = timeout(PONG, socket.send(goodbye)).await;
+    }
+}
+
+async fn listen(
+    channels: &Channels,
+    sockets: &Arc<Sockets>,
+    meeting: &Arc<Meeting>,
+    stopping: &mut watch::Receiver<bool>,
+    socket: &mut WebSocket,
+) -> Result<std::convert::Infallible, Ended> {
+    let mut seat = sockets.sit(meeting.connection);
+    let mut ping = interval_at(Instant::now() + PING, PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    let mut changes = channels.changes();
+    let mut answers: FuturesUnordered<BoxFuture<'static, String>> = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = told_to_stop(stopping) => {
+                return Err(Ended(Some((close_code::AWAY, "flow8 is shutting down; connect again"))));
+            }
+            Some(answer) = answers.next(), if !answers.is_empty() => send(socket, Message::text(answer)).await?,
+            pushed = seat.pushes.recv() => match pushed {
+                Some(text) => {
+                    stay(channels, meeting).await?;
+                    send(socket, Message::text(&*text)).await?;
+                }
+                None => return Err(Ended(Some((close_code::POLICY, "you read too slowly")))),
+            },
+            // Whoever says more than can be heeded waits: nothing more is read of them.
+            message = socket.recv(), if answers.len() < CHANNEL_SOCKET_IN_FLIGHT => {
+                let said = match message {
+                    Some(Ok(Message::Text(text))) => Said::Text(text.to_string()),
+                    Some(Ok(Message::Binary(bytes))) => Said::Binary(bytes),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                        heard = Instant::now();
+                        continue;
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ended(None)),
+                };
+                heard = Instant::now();
+                stay(channels, meeting).await?;
+                let (channels, meeting) = (channels.clone(), meeting.clone());
+                answers.push(Box::pin(async move { channels.hear(&meeting, said).await }));
+            }
+            // The sender lives as long as the engine.
+            _ = changes.changed() => stay(channels, meeting).await?,
+            _ = ping.tick() => {
+                if heard.elapsed() >= PONG && answers.len() < CHANNEL_SOCKET_IN_FLIGHT {
+                    return Err(Ended(None));
+                }
+                stay(channels, meeting).await?;
+                send(socket, Message::Ping(bytes::Bytes::new())).await?;
+            }
+        }
+    }
+}
+
+/// Whether the connection may go on. Asked before anything is heeded or told, so that what was taken away from somebody
+/// is gone at once.
+async fn stay(channels: &Channels, meeting: &Meeting) -> Result<(), Ended> {
+    if channels.may_stay(meeting).await {
+        return Ok(());
+    }
+    Err(Ended(Some((close_code::POLICY, "the channel or what let you in has changed; connect again"))))
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // A switch that is gone is thrown by nobody any more; then there is nobody left to serve for.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Ended> {
+    match timeout(PONG, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        // Gone, or too slow to be told.
+        Ok(Err(_)) | Err(_) => Err(Ended(None)),
+    }
+}
