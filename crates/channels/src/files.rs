@@ -6,7 +6,7 @@ use model::ids::{CompanyId, PlayId};
 use model::payload::Digest;
 use model::value::{Map, Value};
 use sdk::intake::File;
-use sdk::storage::{Storage, StorageError};
+use sdk::storage::{FROM_CHANNELS, Storage, StorageError};
 
 use crate::answer::Problem;
 use crate::request::{Body, Part, add};
@@ -52,7 +52,7 @@ impl Stored {
                 add(&mut same, &name, text);
                 continue;
             };
-            let path = format!("channels/{play}/{at}/{}", safe(&file_name));
+            let path = format!("{FROM_CHANNELS}{play}/{at}/{}", safe(&file_name));
             let digest = Digest::of(&bytes).to_string();
             let about = |path: &str| {
                 Value::map([

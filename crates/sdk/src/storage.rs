@@ -6,6 +6,10 @@ use model::ids::CompanyId;
 use model::limits::FILE_PATH_BYTES;
 use model::time::Timestamp;
 
+/// How the paths of files begin that came to plays by their channels; the id of the play follows. They are cleared
+/// away with it.
+pub const FROM_CHANNELS: &str = "channels/";
+
 /// Bytes of one name in a path: what every file system takes.
 const NAME_BYTES: usize = 255;
 

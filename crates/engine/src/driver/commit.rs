@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::batch::{Batch, Chunk, Committed, Message, PlayWrite, Wait};
 use model::codec;
-use model::ids::{MessageId, PlayId};
+use model::ids::MessageId;
 use model::limits::STORED_BYTES;
 use model::payload::{Payload, ValueRef};
 use model::play::{PlayHeader, PlayKey, PlayState as Standing, SlotPlace};
@@ -15,6 +15,7 @@ use sdk::storage::StorageError;
 use store::{CommitError, Conflict, StoreError};
 
 use super::Engine;
+use super::belongings::Belonging;
 use super::play::{Pending, Running, wait_of, waits_of};
 use super::tail::Tail;
 use crate::decide::{Input, Refusal};
@@ -30,9 +31,6 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Records that take more bytes than this are compressed.
 const COMPRESS_FROM: usize = 1_024;
-
-/// How the paths of all large values begin.
-pub(super) const OBJECTS: &str = "plays/";
 
 /// The play cannot go on in this memory; it must be loaded again, here or elsewhere.
 #[derive(Debug)]
@@ -51,18 +49,7 @@ pub(super) enum NotCommitted {
 
 /// Where a large value of a play lies among the objects.
 pub(super) fn object_path(play: PlayKey, at: ValueRef) -> String {
-    format!("{}{}", object_prefix(play), at.digest)
-}
-
-/// How the paths of a play's large values begin.
-pub(super) fn object_prefix(play: PlayKey) -> String {
-    format!("{OBJECTS}{}/", play.play)
-}
-
-/// The play that an object belongs to; none where the path is not one of a large value.
-pub(super) fn play_of(path: &str) -> Option<PlayId> {
-    let (play, _) = path.strip_prefix(OBJECTS)?.split_once('/')?;
-    play.parse().ok().map(PlayId)
+    format!("{}{}", Belonging::Value.prefix(play.play), at.digest)
 }
 
 impl Running {
@@ -251,7 +238,7 @@ impl Running {
                 header.failed_ref = step.map(|step| self.plan.layer(&step).name().to_owned());
                 header.error = Some(failure);
             }
-        } else if self.can_park() {
+        } else if self.can_park() && !self.lingers() {
             header.due = self.next_due();
         } else {
             header.owner = Some(self.engine.replica());

@@ -72,11 +72,10 @@ impl Engine {
             if plays.is_empty() {
                 return Ok(gone);
             }
-            let keys: Vec<_> = plays.iter().map(|play| play.key).collect();
-            for play in plays.into_iter().filter(|play| !play.state.is_ended()) {
-                self.drop_play(play).await?;
+            for play in plays.iter().filter(|play| !play.state.is_ended()) {
+                self.drop_play(play.clone()).await?;
             }
-            let forgotten = self.forget(&keys).await?;
+            let forgotten = self.forget(&plays.iter().collect::<Vec<_>>()).await?;
             gone += forgotten;
             in_vain = if forgotten > 0 { 0 } else { in_vain + 1 };
             if in_vain >= PATIENCE {

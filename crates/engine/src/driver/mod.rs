@@ -10,6 +10,7 @@ mod asked;
 mod attempts;
 mod audit;
 mod awaited;
+mod belongings;
 mod children;
 mod commit;
 mod erase;
@@ -254,6 +255,12 @@ impl Engine {
     /// Whether nothing new is taken on.
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+
+    /// Returns when nothing new is taken on any more.
+    async fn until_draining(&self) {
+        // The sender lives as long as the engine.
+        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
     /// Who this process is, for the store. Another, after others have given it up.

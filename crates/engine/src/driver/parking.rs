@@ -1,12 +1,16 @@
 //! When a play need not be in memory: it has nothing to do now, or waits for its turn among very many.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use model::play::SlotPlace;
 use model::time::Timestamp;
 
 use super::play::Running;
 use crate::state::Phase;
+
+/// The longest wait that a play stays in memory for.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl Running {
     /// Whether something is under way beyond what the records say.
@@ -41,6 +45,15 @@ impl Running {
         is_idle || (self.engine.is_draining() && self.flights.is_empty() && self.after.is_empty())
     }
 
+    /// Whether it waits for so short a time that it stays: to let it go, and to bring it back, would cost more than the
+    /// memory that it takes. Where there are many, none stays.
+    pub(super) fn lingers(&self) -> bool {
+        self.state.phase != Phase::Deferred
+            && !self.engine.is_draining()
+            && self.engine.plays.len() <= self.engine.parts.settings.max_active / 2
+            && self.state.next_timer(&BTreeSet::new()).is_some_and(|at| at.since(self.engine.now()) <= LINGER)
+    }
+
     /// Whether the store knows that the play was let go.
     pub(super) fn is_parked(&self) -> bool {
         self.can_park() && self.header.owner.is_none() && self.pending.is_empty()
@@ -48,7 +61,10 @@ impl Running {
 
     /// Whether the header must be written for the play to be let go.
     pub(super) fn must_move_out(&self) -> bool {
-        !self.state.is_ended() && self.can_park() && (self.header.owner.is_some() || self.header.due != self.next_due())
+        let is_held = self.header.owner.is_some();
+        !self.state.is_ended()
+            && self.can_park()
+            && if is_held { !self.lingers() } else { self.header.due != self.next_due() }
     }
 
     /// When somebody must look at the play next, once it is let go.

@@ -210,9 +210,10 @@ impl Running {
                 self.engine.take_up_again(self.key(), inbox);
                 return;
             }
-            if self.state.is_ended() || self.is_parked() {
+            let waits = self.can_park();
+            if self.state.is_ended() || waits {
                 self.tell_watchers().await;
-                if self.engine.plays.let_go(self.key(), &inbox) {
+                if (self.state.is_ended() || self.is_parked()) && self.engine.plays.let_go(self.key(), &inbox) {
                     return;
                 }
             }
@@ -230,6 +231,8 @@ impl Running {
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.land(landed),
                 Some(landed) = self.errands.next(), if !self.errands.is_empty() => self.land(landed),
                 () = world.sleep(timer.unwrap_or_default()), if timer.is_some() => self.inputs.push_back(Input::Due),
+                // Nobody waits here any more then.
+                () = self.engine.until_draining(), if waits && !self.engine.is_draining() => {}
             }
         }
     }

@@ -9,14 +9,14 @@ use model::batch::Batch;
 use model::doc::{Doc, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, FlowId};
 use model::limits::ORPHAN_AGE;
-use model::play::{PlayHeader, PlayKey, PlayState};
+use model::play::{PlayHeader, PlayKey, PlayState, Trigger};
 use model::time::Timestamp;
 use sdk::storage::StorageError;
 use store::{CommitError, PlayQuery, StoreError};
 
 use super::Engine;
 use super::admit::Remembered;
-use super::commit::object_prefix;
+use super::belongings::Belonging;
 use crate::kept::{Kept, PlaysKept, Policy};
 
 /// Plays or documents that one commit clears away.
@@ -25,8 +25,8 @@ const BATCH: u32 = 100;
 /// How long an idempotency key is kept on whose play still runs, before it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
-/// Objects of a play that are listed at once.
-const OBJECTS: usize = 1_000;
+/// Belongings of a play that are listed at once.
+const LISTED: usize = 1_000;
 
 /// What was cleared away, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Cleared {
     pub plays: u64,
     /// Documents.
     pub docs: u64,
-    /// Objects that nothing refers to, and what writes that broke off have left.
+    /// Objects that nothing refers to, files that came for plays which are not there, and what writes that broke off have left.
     pub orphans: u64,
 }
 
@@ -157,10 +157,10 @@ impl Engine {
             let stay = usize::try_from(spared).unwrap_or(usize::MAX).min(of_these.len());
             spared -= stay as u64;
             of_these.drain(..stay);
-            let keys: Vec<PlayKey> = of_these.into_iter().filter(is_old).map(|play| play.key).collect();
+            of_these.retain(is_old);
             forgotten += match clearing {
-                Clearing::Count => keys.len() as u64,
-                Clearing::Remove => self.forget(&keys).await?,
+                Clearing::Count => of_these.len() as u64,
+                Clearing::Remove => self.forget(&of_these).await?,
             };
         }
     }
@@ -171,14 +171,21 @@ impl Engine {
     }
 
     /// Removes ended plays and all that belongs to them.
-    pub(super) async fn forget(&self, plays: &[PlayKey]) -> Result<u64, StoreError> {
+    pub(super) async fn forget(&self, plays: &[&PlayHeader]) -> Result<u64, StoreError> {
         for play in plays {
             // What cannot be removed now is found later as left behind, when the play is gone.
-            if let Err(error) = self.forget_objects(*play).await {
-                tracing::warn!(?error, play = %play.play, "large values could not be removed; trying again later");
+            // Of what came by no channel, no files did.
+            let kinds = Belonging::ALL.into_iter().filter(|kind| match kind {
+                Belonging::Value => true,
+                Belonging::File => play.trigger == Trigger::Channel,
+            });
+            for kind in kinds {
+                if let Err(error) = self.forget_belongings(kind, play.key).await {
+                    tracing::warn!(?error, play = %play.key.play, ?kind, "what belongs to a play could not be removed; trying again later");
+                }
             }
         }
-        match self.parts.store.commit(Batch { forget: plays.into(), ..Batch::default() }).await {
+        match self.parts.store.commit(Batch { forget: plays.iter().map(|play| play.key).collect(), ..Batch::default() }).await {
             Ok(_) => Ok(plays.len() as u64),
             // Somebody else was faster.
             Err(CommitError::Conflict(_)) => Ok(0),
@@ -186,17 +193,17 @@ impl Engine {
         }
     }
 
-    /// Removes the objects of a play, however many.
-    async fn forget_objects(&self, play: PlayKey) -> Result<(), StorageError> {
-        let (objects, prefix) = (&self.parts.objects, object_prefix(play));
+    /// Removes what belongs to a play of one kind, however much.
+    async fn forget_belongings(&self, kind: Belonging, play: PlayKey) -> Result<(), StorageError> {
+        let (storage, prefix) = (kind.storage(self), kind.prefix(play.play));
         let mut after = None;
         loop {
-            let page = objects.list(play.company, &prefix, after.as_deref(), OBJECTS).await?;
-            for object in &page {
-                objects.delete(play.company, &object.path).await?;
+            let page = storage.list(play.company, &prefix, after.as_deref(), LISTED).await?;
+            for file in &page {
+                storage.delete(play.company, &file.path).await?;
             }
             match page.last() {
-                Some(last) if page.len() == OBJECTS => after = Some(last.path.clone()),
+                Some(last) if page.len() == LISTED => after = Some(last.path.clone()),
                 _ => return Ok(()),
             }
         }

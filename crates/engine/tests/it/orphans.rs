@@ -7,7 +7,7 @@ use engine::driver::{Cleared, Clearing};
 use engine::kept::{Policies, Policy, kept as kept_of};
 use model::ids::{Id, PlayId};
 use model::limits::ORPHAN_AGE;
-use model::play::PlayState;
+use model::play::{PlayState, Trigger};
 use model::time::Timestamp;
 use sdk::storage::Storage as _;
 
@@ -105,6 +105,31 @@ async fn objects_that_could_not_be_removed_with_their_play_are_removed_later() {
     tokio::time::sleep(ORPHAN_AGE * 2).await;
     let cleared = clear(&stage, kept(Duration::from_secs(1))).await;
     assert_eq!((cleared.orphans, stage.files.paths()), (1, vec![]));
+}
+
+/// Files that came with a request are the play's, as its values are.
+#[tokio::test(start_paused = true)]
+async fn files_that_came_by_a_channel_go_with_their_play() {
+    let stage = Stage::new().await;
+    let published = stage.publish("{name: Form, layers: [{ref: a, appId: var, args: {value: 1}}]}").await;
+    let flow = published.flow.id.to_string();
+    let by = async |trigger| {
+        let wish = engine::driver::Admit { trigger, ..Stage::wish(&flow, "{}") };
+        let play = stage.admit(wish).await.expect("is admitted").header.key;
+        stage.ended(play).await;
+        play.play
+    };
+    let (with, none) = (by(Trigger::Channel).await, PlayId(Id::from_parts(7, 0)));
+    let newer = |play: PlayId| format!("channels/{play}/0/newer.pdf");
+    for path in [&format!("channels/{with}/0/a.pdf"), &format!("channels/{with}/1/b"), &newer(none), "channels/mine"] {
+        put(&stage, path).await;
+    }
+    assert_eq!(clear(&stage, kept(YEARS)).await, Cleared::default());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let cleared = clear(&stage, kept(Duration::from_secs(1))).await;
+    assert_eq!((cleared.plays, stage.files.paths()), (1, vec![newer(none), "channels/mine".to_owned()]));
+    tokio::time::sleep(ORPHAN_AGE * 2).await;
+    assert_eq!((clear(&stage, kept(YEARS)).await.orphans, stage.files.paths()), (1, vec!["channels/mine".to_owned()]));
 }
 
 /// A store of objects that is away for a while fails nothing.

@@ -68,7 +68,7 @@ fn a_rolling_restart_under_webhooks_loses_none_and_doubles_none() {
         let set = ReplicaSet::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let replicas = Replicas::start(folder.path().to_owned(), set.uri(), "hooks".to_owned(), None).await;
-        tokio::time::timeout(PATIENCE, roll(&replicas, rate, rounds)).await.expect("nothing hangs");
+        replicas.within(PATIENCE, roll(&replicas, rate, rounds)).await;
     });
 }
 
@@ -127,24 +127,7 @@ async fn roll(replicas: &Replicas, rate: u64, rounds: u64) {
     let count = plays.len();
     let unlike: BTreeSet<&String> = plays.iter().collect();
     assert_eq!(unlike.len(), count, "each hook started a play of its own");
-    let total = async |state: &str| {
-        let mut all = 0;
-        for flow in ["taken", "answered"] {
-            let path = format!("/plays?flowId={flow}&size=1{state}");
-            all += replicas
-                .granted(0, "GET", &path, &Value::Null)
-                .await
-                .get("total")
-                .and_then(Value::as_i64)
-                .expect("a number");
-        }
-        all
-    };
-    while total("&state=DONE").await < count as i64 {
-        tokio::time::sleep(LOOK).await;
-    }
-    let (all, done) = (total("").await, total("&state=DONE").await);
-    assert_eq!((all, done), (count as i64, count as i64), "none was lost, none doubled");
+    replicas.all_are_done(&["taken", "answered"], count).await;
     let again = sender.again.into_inner().unwrap_or_else(PoisonError::into_inner);
     let per_second = count as f64 / took.as_secs_f64();
     println!(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use model::Value;
 
@@ -58,6 +59,47 @@ impl Replicas {
     /// Puts one back that was taken out.
     pub(crate) fn put_back(&self, at: usize, server: Arc<Server>) {
         self.running()[at] = Some(server);
+    }
+
+    /// Does something, and says what they said where it hangs.
+    pub(crate) async fn within<T>(&self, patience: Duration, what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(patience, what).await.unwrap_or_else(|_| {
+            let logs = (0..COUNT).map(|at| std::fs::read_to_string(self.log(at)).unwrap_or_default());
+            panic!("something hangs for {patience:?}\n{}", logs.collect::<Vec<_>>().join("\n---\n"))
+        })
+    }
+
+    /// Where one of them writes down what it does, over all its starts.
+    fn log(&self, at: usize) -> PathBuf {
+        self.folder.join(format!("{at}.log"))
+    }
+
+    /// How many plays of some flows are in a state, or in any.
+    pub(crate) async fn count(&self, flows: &[&str], state: Option<&str>) -> i64 {
+        let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
+        let mut all = 0;
+        for flow in flows {
+            let path = format!("/plays?flowId={flow}&size=1{state}");
+            let answer = self.granted(0, "GET", &path, &Value::Null).await;
+            all += answer.get("total").and_then(Value::as_i64).expect("a number");
+        }
+        all
+    }
+
+    /// Waits until so many plays of some flows are done, and there are no others.
+    #[expect(clippy::print_stdout, reason = "where it hangs, it is told how far it came")]
+    pub(crate) async fn all_are_done(&self, flows: &[&str], count: usize) {
+        let (count, mut seen) = (count as i64, -1);
+        while seen < count {
+            let done = self.count(flows, Some("DONE")).await;
+            if done != seen {
+                println!("{done} of {count} plays are done");
+                seen = done;
+            }
+            tokio::time::sleep(crate::tale::LOOK).await;
+        }
+        let all = self.count(flows, None).await;
+        assert_eq!((all, seen), (count, count), "none was lost, none doubled");
     }
 
     /// What any of them grants, the first time one can, beginning with one of them.

@@ -2,7 +2,7 @@
 //! something that asks another replica where one does not take a request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::Value;
 use store_suite::set::ReplicaSet;
@@ -33,7 +33,7 @@ fn a_rolling_restart_under_load_loses_nothing_and_doubles_nothing() {
         let set = ReplicaSet::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let replicas = Replicas::start(folder.path().to_owned(), set.uri(), "rolling".to_owned(), None).await;
-        tokio::time::timeout(PATIENCE, roll(&replicas)).await.expect("nothing hangs");
+        replicas.within(PATIENCE, roll(&replicas)).await;
     });
 }
 
@@ -66,14 +66,7 @@ async fn roll(replicas: &Replicas) {
     plays.sort_unstable();
     plays.dedup();
     assert_eq!(plays.len(), count, "each call started a play of its own");
-    let done = "/plays?flowId=rolled&state=DONE&size=1";
-    while replicas.granted(0, "GET", done, &Value::Null).await.get("total").and_then(Value::as_i64)
-        != Some(count as i64)
-    {
-        tokio::time::sleep(LOOK).await;
-    }
-    let all = replicas.granted(1, "GET", "/plays?flowId=rolled&size=1", &Value::Null).await;
-    assert_eq!(all.get("total").and_then(Value::as_i64), Some(count as i64), "none was lost, none doubled");
+    replicas.all_are_done(&["rolled"], count).await;
     let counted = replicas.granted(2, "GET", "/kv/value?key=rolled", &Value::Null).await;
     assert_eq!(counted.get("value").and_then(Value::as_i64), Some(count as i64), "each counted once");
 }
@@ -98,9 +91,13 @@ async fn start(replicas: &Replicas, first: usize, name: &str) -> String {
     unreachable!("there is always a next one to ask")
 }
 
+/// Stops one of them and starts it anew.
+#[expect(clippy::print_stdout, reason = "where it hangs, it is told how far it came")]
 pub(crate) async fn restart(replicas: &Replicas, at: usize) {
     // It is asked until it is gone: that is what a roll-out looks like to a caller.
     let server = replicas.get(at).expect("it runs");
+    let told = Instant::now();
+    println!("replica {at} is told to stop");
     server.signal("TERM");
     let well = loop {
         match server.has_ended() {
@@ -109,5 +106,7 @@ pub(crate) async fn restart(replicas: &Replicas, at: usize) {
         }
     };
     assert!(well, "it ends with 0: {}", server.log());
+    println!("replica {at} has ended after {:.1?}", told.elapsed());
     replicas.begin(at).await;
+    println!("replica {at} serves again after {:.1?}", told.elapsed());
 }

@@ -73,11 +73,7 @@ pub(crate) async fn tell(seed: u64, set: &ReplicaSet) -> Story {
     let faults = Fault::of(&mut dice);
     let halt = faults.iter().find_map(|fault| fault.halt());
     let replicas = Replicas::start(folder.path().to_owned(), set.uri(), format!("seed{seed}"), halt).await;
-    let told = tokio::time::timeout(PATIENCE, go_on(seed, faults, dice, set, &replicas)).await;
-    told.unwrap_or_else(|_| {
-        let logs = (0..COUNT).filter_map(|at| replicas.get(at)).map(|server| server.log());
-        panic!("seed {seed}: something hangs\n{}", logs.collect::<Vec<_>>().join("\n---\n"))
-    })
+    replicas.within(PATIENCE, go_on(seed, faults, dice, set, &replicas)).await
 }
 
 async fn go_on(seed: u64, faults: Vec<Fault>, mut dice: Dice, set: &ReplicaSet, replicas: &Replicas) -> Story {
