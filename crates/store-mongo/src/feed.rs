@@ -28,7 +28,7 @@ pub(crate) const COMMITS: &str = "commits";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long after a look at a gap the next one comes.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Places that are looked through at once, and before the newest one at the start.
 const WINDOW: i64 = 10_000;

@@ -50,6 +50,8 @@ pub(crate) fn follow(db: &Database) -> mpsc::Receiver<Signal> {
 /// Passes on what happens until the stream breaks off, or nobody listens.
 async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fault> {
     let (play_due, due_set) = ("fullDocument.d", "updateDescription.updatedFields.d");
+    // Whoever claims a play moves its due time and nothing else: that is no news.
+    let revised = "updateDescription.updatedFields.r";
     let last = format!("fullDocument.{LAST}");
     let flow = format!("^[0-9a-f]{{24}}/{}/", DocKind::Flow);
     let access = ids_of(ACCESS);
@@ -61,7 +63,7 @@ async fn pass_on(db: &Database, signals: &mpsc::Sender<Signal>) -> Result<(), Fa
         { "ns.coll": DOCS, "documentKey._id": { "$regex": ways_in } },
         // What is new was not known to anybody.
         { "ns.coll": DOCS, "documentKey._id": { "$regex": access }, "operationType": { "$ne": "insert" } },
-        { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true } }] },
+        { "ns.coll": PLAYS, "$or": [{ play_due: { "$exists": true } }, { due_set: { "$exists": true }, revised: { "$exists": true } }] },
     ]}};
     let due = doc! { "$ifNull": ["$fullDocument.d", "$updateDescription.updatedFields.d"] };
     let fields = doc! { "$project": { "ns": 1, "documentKey": 1, "due": due } };

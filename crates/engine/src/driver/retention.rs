@@ -185,7 +185,12 @@ impl Engine {
                 }
             }
         }
-        match self.parts.store.commit(Batch { forget: plays.iter().map(|play| play.key).collect(), ..Batch::default() }).await {
+        match self
+            .parts
+            .store
+            .commit(Batch { forget: plays.iter().map(|play| play.key).collect(), ..Batch::default() })
+            .await
+        {
             Ok(_) => Ok(plays.len() as u64),
             // Somebody else was faster.
             Err(CommitError::Conflict(_)) => Ok(0),

@@ -25,7 +25,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Receiver<Signal>) {
             }
             // Whoever has it is told the same; if nobody has it, it is due.
             Some(Signal::Mail(_)) => {}
-            Some(Signal::Due(at)) => engine.alarm.set(at),
+            Some(Signal::Due(at)) => engine.alarm.hear(at, engine.now()),
             Some(Signal::Feed(place)) => engine.has_fed(place),
             Some(Signal::Flow(company, flow)) => engine.forget_flow(company, flow),
             Some(Signal::Access) => engine.access_has_changed(),
