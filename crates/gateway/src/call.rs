@@ -10,9 +10,7 @@ use engine::driver::RequestInfo;
 use engine::flows::Edit;
 use http::{HeaderMap, Method, Response};
 use model::audit::AuditRow;
-use model::flow::Flow;
-use model::ids::{CompanyId, GroupId};
-use model::play::PlayHeader;
+use model::ids::CompanyId;
 use model::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -24,7 +22,7 @@ use crate::answer::Answer;
 use crate::app::App;
 use crate::body::FromBody;
 use crate::error::ApiError;
-use crate::reach::{self, NamesFlow, NamesGroup, NamesPlay, Reach};
+use crate::reach::Found;
 
 /// Nothing in the path, or nothing after the question mark.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -175,115 +173,9 @@ impl Route {
         }
     }
 
-    /// A route about the flow that its path names. The handler is given the flow, where the caller has the permission
-    /// for all flows, or for those of its group.
-    pub(crate) fn on_flow<P, Q, B, R, F, Fut>(
-        at: (Method, &'static str),
-        name: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: F,
-    ) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + NamesFlow + Send + Sync + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
-        B: FromBody + Sync,
-        R: Answer,
-        F: Fn(Call<P, Q, B>, Flow) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
-    {
-        let found = move |call: Call<P, Q, B>| {
-            let handler = handler.clone();
-            async move {
-                let flow = reach::flow(&call, permission).await?;
-                handler(call, flow).await
-            }
-        };
-        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
-    }
-
-    /// As [`Self::on_flow`], for a handler that reads the flow itself: it is given the name to read it by.
-    pub(crate) fn on_flow_named<P, Q, B, R, F, Fut>(
-        at: (Method, &'static str),
-        name: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: F,
-    ) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + NamesFlow + Send + Sync + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
-        B: FromBody + Sync,
-        R: Answer,
-        F: Fn(Call<P, Q, B>, String) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
-    {
-        let found = move |call: Call<P, Q, B>| {
-            let handler = handler.clone();
-            async move {
-                let flow = reach::flow_name(&call, permission).await?;
-                handler(call, flow).await
-            }
-        };
-        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
-    }
-
-    /// A route about the play that its path names. The handler is given the play, where the caller has the permission
-    /// for all plays, or for those of its flow's group.
-    pub(crate) fn on_play<P, Q, B, R, F, Fut>(
-        at: (Method, &'static str),
-        name: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: F,
-    ) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + NamesPlay + Send + Sync + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
-        B: FromBody + Sync,
-        R: Answer,
-        F: Fn(Call<P, Q, B>, PlayHeader) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
-    {
-        let found = move |call: Call<P, Q, B>| {
-            let handler = handler.clone();
-            async move {
-                let play = reach::play(&call, permission).await?;
-                handler(call, play).await
-            }
-        };
-        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
-    }
-
-    /// A route about the group that its path names.
-    pub(crate) fn on_group<P, Q, B, R, F, Fut>(
-        at: (Method, &'static str),
-        name: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: F,
-    ) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + NamesGroup + Send + Sync + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
-        B: FromBody + Sync,
-        R: Answer,
-        F: Fn(Call<P, Q, B>, GroupId) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
-    {
-        let found = move |call: Call<P, Q, B>| {
-            let handler = handler.clone();
-            async move {
-                let group = reach::group(&call, permission)?;
-                handler(call, group).await
-            }
-        };
-        Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }
-    }
-
-    /// A route about no single thing: a list, or what a body names. The handler is given how far the permission of the
-    /// caller reaches, and gives and does no more.
-    pub(crate) fn on_reach<P, Q, B, R, F, Fut>(
+    /// A route about something that is looked for before the handler runs, where the permission of the caller reaches
+    /// it: what the handler takes says what. It never looks for it itself.
+    pub(crate) fn about<P, Q, B, T, R, F, Fut>(
         at: (Method, &'static str),
         name: &'static str,
         permission: Permission,
@@ -294,15 +186,16 @@ impl Route {
         P: DeserializeOwned + JsonSchema + Send + Sync + 'static,
         Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
         B: FromBody + Sync,
+        T: Found<P>,
         R: Answer,
-        F: Fn(Call<P, Q, B>, Reach) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(Call<P, Q, B>, T) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
     {
         let found = move |call: Call<P, Q, B>| {
             let handler = handler.clone();
             async move {
-                let reach = Reach::of(call.caller()?.clone(), permission);
-                handler(call, reach).await
+                let found = T::find(&call, permission).await?;
+                handler(call, found).await
             }
         };
         Self { is_shared: true, ..Self::new(at, name, Access::Needs(permission), summary, found) }

@@ -1,9 +1,9 @@
 //! What a request is about: the flow, play or group of its path, looked for where the caller may do what the
-//! route does. [`Route::on_flow`] and its like hand it to the handler, which never looks for it itself.
+//! route does. [`Route::about`] hands it to the handler, which never looks for it itself.
 //!
 //! Somebody with whom a group is shared is told of nothing that lies elsewhere that it is there.
 //!
-//! [`Route::on_flow`]: crate::call::Route::on_flow
+//! [`Route::about`]: crate::call::Route::about
 
 use std::sync::Arc;
 
@@ -16,6 +16,18 @@ use crate::access::{Caller, Permission, Role};
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
+
+/// What a request is about, found for somebody who may do this to it.
+pub(crate) trait Found<P>: Sized + Send + 'static {
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// Where it is not there, where the permission does not reach it, or where nobody is signed in.
+    fn find<Q: Sync, B: Sync>(
+        call: &Call<P, Q, B>,
+        permission: Permission,
+    ) -> impl Future<Output = Result<Self, ApiError>> + Send;
+}
 
 /// A path that names a flow, by its id or its permanent id.
 pub(crate) trait NamesFlow {
@@ -46,47 +58,58 @@ fn allow(
     }
 }
 
-/// The flow of a path.
-pub(crate) async fn flow<P: NamesFlow, Q, B>(call: &Call<P, Q, B>, permission: Permission) -> Result<Flow, ApiError> {
-    let (caller, target) = (call.caller()?, call.path.flow());
-    let missing = || ApiError::not_found("FLOW_NOT_FOUND", format!("there is no flow {target:?}"));
-    let (flow, _) = call.app.engine.flow(caller.company, target).await?.ok_or_else(missing)?;
-    allow(caller, flow.draft.group_id, permission, missing)?;
-    Ok(flow)
-}
-
-/// The name of the flow of a path. Whoever may do this to any flow has it as it stands there: the flow is not read.
-pub(crate) async fn flow_name<P: NamesFlow, Q, B>(
-    call: &Call<P, Q, B>,
-    permission: Permission,
-) -> Result<String, ApiError> {
-    match call.caller()?.may(permission) {
-        true => Ok(call.path.flow().to_owned()),
-        false => Ok(flow(call, permission).await?.id.to_string()),
+impl<P: NamesFlow + Sync> Found<P> for Flow {
+    async fn find<Q: Sync, B: Sync>(call: &Call<P, Q, B>, permission: Permission) -> Result<Self, ApiError> {
+        let (caller, target) = (call.caller()?, call.path.flow());
+        let missing = || ApiError::not_found("FLOW_NOT_FOUND", format!("there is no flow {target:?}"));
+        let (flow, _) = call.app.engine.flow(caller.company, target).await?.ok_or_else(missing)?;
+        allow(caller, flow.draft.group_id, permission, missing)?;
+        Ok(flow)
     }
 }
 
-/// The play of a path. It lies where its flow lies, at present; that of a flow which is gone lies in no group.
-pub(crate) async fn play<P: NamesPlay, Q, B>(
-    call: &Call<P, Q, B>,
-    permission: Permission,
-) -> Result<PlayHeader, ApiError> {
-    let (caller, play) = (call.caller()?, call.path.play());
-    let missing = || ApiError::not_found("PLAY_NOT_FOUND", format!("there is no play {play}"));
-    let key = PlayKey { company: caller.company, play };
-    let header = call.app.engine.store().header(key).await?.ok_or_else(missing)?;
-    if !caller.may(permission) {
-        let flow = call.app.engine.flow(caller.company, &header.flow.id.to_string()).await?;
-        allow(caller, flow.and_then(|(flow, _)| flow.draft.group_id), permission, missing)?;
+/// The name of a flow, for a handler that reads the flow itself. Whoever may do this to any flow has the name as it
+/// stands in the path: the flow is not read.
+pub(crate) struct FlowName(pub(crate) String);
+
+impl<P: NamesFlow + Sync> Found<P> for FlowName {
+    async fn find<Q: Sync, B: Sync>(call: &Call<P, Q, B>, permission: Permission) -> Result<Self, ApiError> {
+        match call.caller()?.may(permission) {
+            true => Ok(Self(call.path.flow().to_owned())),
+            false => Ok(Self(Flow::find(call, permission).await?.id.to_string())),
+        }
     }
-    Ok(header)
 }
 
-/// The group of a path; whether there is one is another question.
-pub(crate) fn group<P: NamesGroup, Q, B>(call: &Call<P, Q, B>, permission: Permission) -> Result<GroupId, ApiError> {
-    let group = call.path.group();
-    allow(call.caller()?, Some(group), permission, || no_group(group))?;
-    Ok(group)
+/// A play lies where its flow lies, at present; that of a flow which is gone lies in no group.
+impl<P: NamesPlay + Sync> Found<P> for PlayHeader {
+    async fn find<Q: Sync, B: Sync>(call: &Call<P, Q, B>, permission: Permission) -> Result<Self, ApiError> {
+        let (caller, play) = (call.caller()?, call.path.play());
+        let missing = || ApiError::not_found("PLAY_NOT_FOUND", format!("there is no play {play}"));
+        let key = PlayKey { company: caller.company, play };
+        let header = call.app.engine.store().header(key).await?.ok_or_else(missing)?;
+        if !caller.may(permission) {
+            let flow = call.app.engine.flow(caller.company, &header.flow.id.to_string()).await?;
+            allow(caller, flow.and_then(|(flow, _)| flow.draft.group_id), permission, missing)?;
+        }
+        Ok(header)
+    }
+}
+
+/// Whether there is such a group is another question.
+impl<P: NamesGroup + Sync> Found<P> for GroupId {
+    async fn find<Q: Sync, B: Sync>(call: &Call<P, Q, B>, permission: Permission) -> Result<Self, ApiError> {
+        let group = call.path.group();
+        allow(call.caller()?, Some(group), permission, || no_group(group))?;
+        Ok(group)
+    }
+}
+
+/// A route about no single thing: a list, or what a body names. It gives and does no more than this holds.
+impl<P: Sync> Found<P> for Reach {
+    async fn find<Q: Sync, B: Sync>(call: &Call<P, Q, B>, permission: Permission) -> Result<Self, ApiError> {
+        Ok(Self::of(call.caller()?.clone(), permission))
+    }
 }
 
 /// There is no such group, as far as whoever asks is told.

@@ -14,7 +14,7 @@ use crate::tale::LOOK;
 const CALLERS: usize = 4;
 
 /// After that long something hangs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const FLOW: &str = r#"
 apiVersion: flow8/v1
@@ -28,8 +28,8 @@ layers:
 
 #[test]
 fn a_rolling_restart_under_load_loses_nothing_and_doubles_nothing() {
-    let runtime = crate::runtime();
-    runtime.block_on(async {
+    let _alone = crate::alone();
+    crate::runtime().block_on(async {
         let set = ReplicaSet::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let replicas = Replicas::start(folder.path().to_owned(), set.uri(), "rolling".to_owned(), None).await;

@@ -12,6 +12,9 @@ use model::Value;
 /// After that long whoever asks asks another.
 const ANSWER: Duration = Duration::from_secs(4);
 
+/// After that long whoever sends a webhook tries again, as the large senders do.
+const HOOK: Duration = Duration::from_secs(10);
+
 /// A running flow8.
 pub(crate) struct Server {
     process: Mutex<Child>,
@@ -128,7 +131,7 @@ impl Server {
             error if error.is_connect() => "refused",
             _ => "broken off",
         };
-        let mut request = self.client.post(format!("{}{path}", self.channels)).body(body);
+        let mut request = self.client.post(format!("{}{path}", self.channels)).timeout(HOOK).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }

@@ -23,7 +23,7 @@ use crate::reach::Reach;
 
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Lists what waits for a person: approvals, and attempts in doubt; oldest first.";
-    vec![Route::on_reach((Method::GET, "/approvals"), "listApprovals", Permission::PlaysView, summary, list)]
+    vec![Route::about((Method::GET, "/approvals"), "listApprovals", Permission::PlaysView, summary, list)]
 }
 
 /// What kind of answer is waited for.

@@ -16,7 +16,7 @@ use crate::reach::Reach;
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Evaluates expressions against values that are given.";
     vec![
-        Route::on_reach(
+        Route::about(
             (Method::POST, "/expressions/evaluate"),
             "evaluateExpression",
             Permission::FlowsView,

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Checks a flow's draft as publishing would, and changes nothing.";
-    vec![Route::on_flow((Method::POST, "/flows/{id}/check"), "checkFlow", Permission::FlowsView, summary, check)]
+    vec![Route::about((Method::POST, "/flows/{id}/check"), "checkFlow", Permission::FlowsView, summary, check)]
 }
 
 /// What there is to say of a draft.

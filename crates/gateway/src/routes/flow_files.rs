@@ -24,7 +24,7 @@ const SHOWN_ONLY: [&str; 8] =
 pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::on_flow(
+        Route::about(
             (Method::GET, "/flows/{id}/export"),
             "exportFlow",
             view,
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
             export,
         )
         .gives(&["application/yaml"]),
-        Route::on_reach(
+        Route::about(
             (Method::POST, "/flows/import"),
             "importFlow",
             edit,

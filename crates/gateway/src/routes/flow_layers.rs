@@ -18,23 +18,23 @@ use crate::reach::NamesFlow;
 pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::on_flow(
+        Route::about(
             (Method::GET, "/flows/{id}/layers"),
             "listFlowLayers",
             view,
             "Lists the flowlets of a draft.",
             list,
         ),
-        Route::on_flow((Method::POST, "/flows/{id}/layers"), "addFlowLayer", edit, "Adds a flowlet to a draft.", add)
+        Route::about((Method::POST, "/flows/{id}/layers"), "addFlowLayer", edit, "Adds a flowlet to a draft.", add)
             .answers(201, "Added."),
-        Route::on_flow(
+        Route::about(
             (Method::PUT, "/flows/{id}/layers/{layerId}"),
             "updateFlowLayer",
             edit,
             "Replaces a flowlet.",
             update,
         ),
-        Route::on_flow(
+        Route::about(
             (Method::DELETE, "/flows/{id}/layers/{layerId}"),
             "deleteFlowLayer",
             edit,

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Route};
 use crate::error::ApiError;
+use crate::reach::FlowName;
 use crate::view::PlayView;
 
 /// Characters of a label's name or value.
@@ -29,7 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
     let summary =
         "Starts a play; with `wait`, answers when it has ended, or when a `respond` flowlet of it has answered.";
     vec![
-        Route::on_flow_named((Method::POST, "/flows/{id}/run"), "runFlow", Permission::FlowsRun, summary, run)
+        Route::about((Method::POST, "/flows/{id}/run"), "runFlow", Permission::FlowsRun, summary, run)
             .answers(
                 200,
                 "The play, ended; or as it stands, with `out`, where a `respond` flowlet outside of loops has answered \
@@ -145,7 +146,7 @@ fn idempotency_key(given: Option<String>, headers: &HeaderMap) -> Result<Option<
     }
 }
 
-async fn run(call: Call<ById, RunQuery, Json<Wish>>, flow: String) -> Result<Reply<Started>, ApiError> {
+async fn run(call: Call<ById, RunQuery, Json<Wish>>, FlowName(flow): FlowName) -> Result<Reply<Started>, ApiError> {
     let caller = call.caller()?;
     let wait = wait(call.query.wait)?;
     let (company, actor) = (caller.company, caller.actor.clone());

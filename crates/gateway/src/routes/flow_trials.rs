@@ -21,7 +21,7 @@ use crate::error::ApiError;
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Tries one flowlet of the draft out, with outputs that are given for those before it.";
     vec![
-        Route::on_flow((Method::POST, "/flows/{id}/try"), "tryFlowlet", Permission::FlowsEdit, summary, try_one)
+        Route::about((Method::POST, "/flows/{id}/try"), "tryFlowlet", Permission::FlowsEdit, summary, try_one)
             .also(422, "The draft is not sound; `details.problems` says why."),
     ]
 }

@@ -18,14 +18,14 @@ use crate::page::{Page, Paging};
 pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     vec![
-        Route::on_flow(
+        Route::about(
             (Method::GET, "/flows/{id}/versions"),
             "listFlowVersions",
             view,
             "Lists a flow's versions, newest first.",
             versions,
         ),
-        Route::on_flow(
+        Route::about(
             (Method::POST, "/flows/{id}/rollback"),
             "rollBackFlow",
             edit,

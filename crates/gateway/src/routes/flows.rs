@@ -29,8 +29,8 @@ pub(super) fn routes() -> Vec<Route> {
     let (view, edit) = (Permission::FlowsView, Permission::FlowsEdit);
     let stale = "The draft has moved on since the revision in If-Match.";
     vec![
-        Route::on_reach((Method::GET, "/flows"), "listFlows", view, "Lists flows.", list),
-        Route::on_reach(
+        Route::about((Method::GET, "/flows"), "listFlows", view, "Lists flows.", list),
+        Route::about(
             (Method::POST, "/flows"),
             "createFlow",
             edit,
@@ -38,8 +38,8 @@ pub(super) fn routes() -> Vec<Route> {
             create,
         )
         .answers(201, "Made; `published` says whether it runs, `problems` why it does not."),
-        Route::on_flow((Method::GET, "/flows/{id}"), "getFlow", view, "Gives a flow with its draft.", get),
-        Route::on_flow(
+        Route::about((Method::GET, "/flows/{id}"), "getFlow", view, "Gives a flow with its draft.", get),
+        Route::about(
             (Method::PUT, "/flows/{id}"),
             "updateFlow",
             edit,
@@ -47,10 +47,10 @@ pub(super) fn routes() -> Vec<Route> {
             update,
         )
         .also(412, stale),
-        Route::on_flow((Method::DELETE, "/flows/{id}"), "deleteFlow", edit, "Removes a flow; its plays stay.", remove)
+        Route::about((Method::DELETE, "/flows/{id}"), "deleteFlow", edit, "Removes a flow; its plays stay.", remove)
             .also(403, "`FOUR_EYES`: its version asks for them; take that out first.")
             .also(409, "It has plays that have not ended."),
-        Route::on_flow(
+        Route::about(
             (Method::POST, "/flows/{id}/publish"),
             "publishFlow",
             edit,

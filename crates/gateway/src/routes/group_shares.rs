@@ -27,14 +27,14 @@ use crate::reach::NamesGroup;
 pub(super) fn routes() -> Vec<Route> {
     let admin = Permission::Admin;
     vec![
-        Route::on_group(
+        Route::about(
             (Method::GET, "/groups/{id}/shares"),
             "listGroupShares",
             admin,
             "Lists with whom a group is shared.",
             list,
         ),
-        Route::on_group(
+        Route::about(
             (Method::POST, "/groups/{id}/shares"),
             "shareGroup",
             admin,
@@ -43,7 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .also(404, "There is no such group or person.")
         .also(409, "The person has too many shares, or changed at this moment."),
-        Route::on_group(
+        Route::about(
             (Method::DELETE, "/groups/{id}/shares/{userId}"),
             "unshareGroup",
             admin,

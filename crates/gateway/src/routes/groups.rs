@@ -29,9 +29,9 @@ const NAME_CHARS: usize = 200;
 pub(super) fn routes() -> Vec<Route> {
     let edit = Access::Needs(Permission::FlowsEdit);
     vec![
-        Route::on_reach((Method::GET, "/groups"), "listGroups", Permission::FlowsView, "Lists groups.", list),
+        Route::about((Method::GET, "/groups"), "listGroups", Permission::FlowsView, "Lists groups.", list),
         Route::new((Method::POST, "/groups"), "createGroup", edit, "Makes a group.", create).answers(201, "Made."),
-        Route::on_group((Method::GET, "/groups/{id}"), "getGroup", Permission::FlowsView, "Gives one group.", get),
+        Route::about((Method::GET, "/groups/{id}"), "getGroup", Permission::FlowsView, "Gives one group.", get),
         Route::new((Method::PUT, "/groups/{id}"), "updateGroup", edit, "Renames a group.", update),
         Route::new(
             (Method::DELETE, "/groups/{id}"),

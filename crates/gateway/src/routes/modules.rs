@@ -17,8 +17,8 @@ use crate::reach::Reach;
 pub(super) fn routes() -> Vec<Route> {
     let who = Permission::FlowsView;
     vec![
-        Route::on_reach((Method::GET, "/modules"), "listModules", who, "Lists all modules with their schemas.", list),
-        Route::on_reach((Method::GET, "/modules/{id}"), "getModule", who, "Gives one module.", one),
+        Route::about((Method::GET, "/modules"), "listModules", who, "Lists all modules with their schemas.", list),
+        Route::about((Method::GET, "/modules/{id}"), "getModule", who, "Gives one module.", one),
     ]
 }
 

@@ -29,30 +29,30 @@ pub(super) fn routes() -> Vec<Route> {
 fn all() -> Vec<Route> {
     let (control, decide) = (Permission::PlaysControl, Permission::ApprovalsDecide);
     vec![
-        Route::on_reach((Method::POST, "/plays/cancel"), "cancelPlays", control, "Ends plays by filter.", cancel_all),
-        Route::on_reach((Method::POST, "/plays/hold"), "holdPlays", control, "Pauses plays by filter.", hold_all),
-        Route::on_reach(
+        Route::about((Method::POST, "/plays/cancel"), "cancelPlays", control, "Ends plays by filter.", cancel_all),
+        Route::about((Method::POST, "/plays/hold"), "holdPlays", control, "Pauses plays by filter.", hold_all),
+        Route::about(
             (Method::POST, "/plays/resume"),
             "resumePlays",
             control,
             "Lets paused plays go on, by filter.",
             resume_all,
         ),
-        Route::on_reach(
+        Route::about(
             (Method::POST, "/plays/retry"),
             "retryPlays",
             control,
             "Retries ended plays by filter.",
             retry_all,
         ),
-        Route::on_reach(
+        Route::about(
             (Method::POST, "/plays/approve"),
             "approveAll",
             decide,
             "Decides on all approvals of plays by filter.",
             approve_all,
         ),
-        Route::on_reach(
+        Route::about(
             (Method::POST, "/plays/resolve"),
             "resolveAll",
             control,

@@ -24,9 +24,9 @@ pub(super) fn routes() -> Vec<Route> {
     let (control, decide) = (Permission::PlaysControl, Permission::ApprovalsDecide);
     let not_now = "The play is not in a state for that.";
     vec![
-        Route::on_play((Method::POST, "/plays/{id}/approve"), "approve", decide, "Decides on an approval.", approve)
+        Route::about((Method::POST, "/plays/{id}/approve"), "approve", decide, "Decides on an approval.", approve)
             .also(409, not_now),
-        Route::on_play(
+        Route::about(
             (Method::POST, "/plays/{id}/resolve"),
             "resolve",
             control,
@@ -34,9 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
             resolve,
         )
         .also(409, not_now),
-        Route::on_play((Method::POST, "/plays/{id}/cancel"), "cancelPlay", control, "Ends a play.", cancel)
+        Route::about((Method::POST, "/plays/{id}/cancel"), "cancelPlay", control, "Ends a play.", cancel)
             .also(409, not_now),
-        Route::on_play(
+        Route::about(
             (Method::POST, "/plays/{id}/hold"),
             "holdPlay",
             control,
@@ -44,15 +44,9 @@ pub(super) fn routes() -> Vec<Route> {
             hold,
         )
         .also(409, not_now),
-        Route::on_play(
-            (Method::POST, "/plays/{id}/resume"),
-            "resumePlay",
-            control,
-            "Lets a paused play go on.",
-            resume,
-        )
-        .also(409, not_now),
-        Route::on_play(
+        Route::about((Method::POST, "/plays/{id}/resume"), "resumePlay", control, "Lets a paused play go on.", resume)
+            .also(409, not_now),
+        Route::about(
             (Method::POST, "/plays/{id}/retry"),
             "retryPlay",
             control,

@@ -28,37 +28,37 @@ use crate::view::{LayerView, PlayView};
 pub(super) fn routes() -> Vec<Route> {
     let view = Permission::PlaysView;
     vec![
-        Route::on_reach((Method::GET, "/plays"), "listPlays", view, "Lists plays, newest first.", list)
+        Route::about((Method::GET, "/plays"), "listPlays", view, "Lists plays, newest first.", list)
             .also(404, "There is no such flow."),
-        Route::on_flow(
+        Route::about(
             (Method::GET, "/flows/{id}/plays"),
             "listPlaysOfFlow",
             view,
             "Lists a flow's plays, newest first.",
             list_of_flow,
         ),
-        Route::on_play(
+        Route::about(
             (Method::GET, "/plays/{id}"),
             "getPlay",
             view,
             "Gives a play with its arguments and its output.",
             get,
         ),
-        Route::on_play(
+        Route::about(
             (Method::GET, "/plays/{id}/layers"),
             "listPlayLayers",
             view,
             "Lists what each flowlet did, in the order in which they began.",
             layers,
         ),
-        Route::on_play(
+        Route::about(
             (Method::GET, "/plays/{id}/layers/{layerId}"),
             "getPlayLayer",
             view,
             "Gives what one flowlet did.",
             layer,
         ),
-        Route::on_play(
+        Route::about(
             (Method::GET, "/plays/{id}/layers/{layerId}/out"),
             "getPlayLayerOut",
             view,
@@ -66,7 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
             out,
         )
         .gives(&["application/json"]),
-        Route::on_play((Method::GET, "/plays/{id}/log"), "getPlayLog", view, "Gives the play's own log.", log),
+        Route::about((Method::GET, "/plays/{id}/log"), "getPlayLog", view, "Gives the play's own log.", log),
     ]
 }
 
