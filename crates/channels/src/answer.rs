@@ -2,13 +2,16 @@
 //! answer, it says nothing of the connection, and nothing that a browser would take as the installation's own word.
 
 use bytes::Bytes;
-use engine::driver::AdmitError;
+use engine::Engine;
+use engine::driver::{AdmitError, Report};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use model::ids::PlayId;
 use model::play::{PlayHeader, PlayKey, PlayState};
 use model::value::Value;
 use store::StoreError;
+
+use crate::start::{responds, shown};
 
 const PLAY_ID: HeaderName = HeaderName::from_static("x-play-id");
 
@@ -178,8 +181,15 @@ impl Reply {
         Self::json(StatusCode::ACCEPTED, &Value::map(body)).of_play(plays.first())
     }
 
-    /// What became of a play that was waited for. What it has answered counts, whatever becomes of it.
-    pub(crate) fn outcome(header: &PlayHeader, out: Option<Value>, responds: bool) -> Self {
+    /// What became of a play that was waited for.
+    pub(crate) async fn of(engine: &Engine, report: &Report) -> Result<Self, Problem> {
+        let needs_somebody = engine.needs_somebody(&report.header).await?;
+        let (out, responds) = (shown(engine, report).await, responds(engine, report).await);
+        Ok(Self::outcome(&report.header, out, responds, needs_somebody))
+    }
+
+    /// What is told of a play. What it has answered counts, whatever becomes of it.
+    fn outcome(header: &PlayHeader, out: Option<Value>, responds: bool, needs_somebody: bool) -> Self {
         let id = header.key.play;
         if let Some(reply) = out.as_ref().filter(|_| responds).and_then(responded) {
             return reply.of_play(Some(&id));
@@ -196,8 +206,10 @@ impl Reply {
                 body.push(("error", error.into()));
                 StatusCode::BAD_GATEWAY
             }
-            PlayState::Wait | PlayState::OnHold => StatusCode::ACCEPTED,
-            PlayState::New | PlayState::Run | PlayState::Deferred => StatusCode::GATEWAY_TIMEOUT,
+            _ if needs_somebody => StatusCode::ACCEPTED,
+            PlayState::New | PlayState::Run | PlayState::Deferred | PlayState::Wait | PlayState::OnHold => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
         };
         Self::json(status, &Value::map(body)).of_play(Some(&id))
     }

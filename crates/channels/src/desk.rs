@@ -12,7 +12,7 @@ use model::flow::Slug;
 use model::ids::{CompanyId, PlayId};
 use model::limits::{IDEMPOTENCY_KEY_CHARS, RATE_BURST};
 use model::payload::Digest;
-use model::play::{PlayKey, PlayState};
+use model::play::PlayKey;
 use model::value::Value;
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::kind::{self, websocket::with_token};
 use crate::request::{Arrival, headers_of, read};
 use crate::route::{ResponseMode, Route};
 use crate::sockets::{self, Sockets};
-use crate::start::{Outcome, Refused, Wanted, Wish, foresee, responds, shown};
+use crate::start::{Outcome, Refused, Wanted, Wish, foresee};
 use crate::table::{Live, Sought, Table, Way};
 
 /// All channels of an installation, as one replica serves them.
@@ -259,8 +259,7 @@ impl Channels {
                 Ok(Reply::queued(&plays))
             }
             ResponseMode::Sync => {
-                let out = shown(&self.engine, report).await;
-                let mut reply = Reply::outcome(&report.header, out, responds(&self.engine, report).await);
+                let mut reply = Reply::of(&self.engine, report).await?;
                 if self.engine.is_draining() && report.out.is_none() && reply.status == StatusCode::GATEWAY_TIMEOUT {
                     // Nobody waited for too long: another replica goes on with the play.
                     reply.status = StatusCode::ACCEPTED;
@@ -304,11 +303,12 @@ impl Channels {
             let error = [("code", Value::from(&*failure.code)), ("message", failure.message.as_str().into())];
             body.push(("error", Value::map(error)));
         }
-        let has_ended = header.state.is_ended();
-        if has_ended {
+        if header.state.is_ended() {
             body.push(("out", self.engine.output_of(play).await.unwrap_or_default()));
+            return (Value::map(body), false);
         }
-        (Value::map(body), !has_ended && !matches!(header.state, PlayState::Wait | PlayState::OnHold))
+        // A store that does not answer says nothing of it.
+        (Value::map(body), !self.engine.needs_somebody(&header).await.unwrap_or_default())
     }
 
     /// Whether a channel has that port to itself.

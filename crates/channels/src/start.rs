@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
-use engine::driver::{Admit, AdmitError, Foreseen, Report, RequestInfo};
+use engine::driver::{Admit, AdmitError, Foreseen, Patience, Report, RequestInfo};
 use model::actor::{Actor, ActorKind};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
@@ -103,13 +103,15 @@ impl Wish<'_> {
         wanted: Wanted,
         wait: Option<Duration>,
     ) -> Result<Outcome, Refused> {
+        // Somebody waits for an answer, not for the flow to come to a wait.
+        let patience = wait.map(|most| Patience { most, waits_on: true });
         if self.route.target_flow_ids.len() > 1 {
             self.check_targets(engine).await?;
         }
         let mut reports = Vec::with_capacity(wanted.plays.len());
         let mut entry = self.entry(engine, &wanted);
         for (flow, play) in self.route.target_flow_ids.iter().zip(&wanted.plays) {
-            let admitted = self.admit(engine, &wanted, (flow, *play), entry.take(), wait).await;
+            let admitted = self.admit(engine, &wanted, (flow, *play), entry.take(), patience).await;
             match admitted {
                 Ok(report) => reports.push(report),
                 Err(Refused::Replayed) if self.route.target_flow_ids.len() > 1 => {}
@@ -136,7 +138,7 @@ impl Wish<'_> {
         wanted: &Wanted,
         (flow, play): (&String, PlayId),
         entry: Option<DocWrite>,
-        wait: Option<Duration>,
+        patience: Option<Patience>,
     ) -> Result<Report, Refused> {
         let seen = wanted.once.as_ref().map(|once| self.seen(wanted, once, flow));
         let foreseen = Some(Foreseen { play, same: wanted.same });
@@ -154,7 +156,7 @@ impl Wish<'_> {
             docs: seen.iter().cloned().chain(entry.clone()).collect(),
         };
         let again = Admit { docs: entry.into_iter().collect(), ..admit.clone() };
-        let key = match engine.admit_as(admit, foreseen, wait).await {
+        let key = match engine.admit_as(admit, foreseen, patience).await {
             Err(AdmitError::Overtaken(key)) if seen.as_ref().is_some_and(|seen| seen.key == key) => key,
             ended => return Ok(ended?),
         };
@@ -164,7 +166,7 @@ impl Wish<'_> {
         if known.is_none() || known != wanted.key {
             return Err(Refused::Replayed);
         }
-        Ok(engine.admit_as(again, foreseen, wait).await?)
+        Ok(engine.admit_as(again, foreseen, patience).await?)
     }
 
     fn actor(&self, guest: Option<&Guest>) -> Actor {

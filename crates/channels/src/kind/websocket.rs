@@ -22,7 +22,7 @@ use crate::desk::{Channels, Visit, pace, refused};
 use crate::request::{Arrival, headers_of, malformed};
 use crate::route::ResponseMode;
 use crate::sockets::Connection;
-use crate::start::{Wanted, foresee, responds, shown};
+use crate::start::{Wanted, foresee};
 use crate::table::{Paths, Sought};
 
 /// The part of a query that shows a token, where no header can be sent.
@@ -182,8 +182,7 @@ impl Channels {
         if wait.is_none() {
             return Ok(vec![("type", "queued".into()), ("playId", play)]);
         }
-        let out = shown(&self.engine, report).await;
-        let reply = Reply::outcome(&report.header, out, responds(&self.engine, report).await);
+        let reply = Reply::of(&self.engine, report).await?;
         let text = || Value::from(String::from_utf8_lossy(&reply.body).into_owned());
         let body = Value::from_json(&reply.body).unwrap_or_else(|_| text());
         let status = reply.status.as_u16().into();

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, StoreError};
 use tokio::sync::oneshot;
 
+use super::awaited::Patience;
 use super::commit::{NotCommitted, encode_records, is_object};
 use super::play::{Note, Running};
 use super::{Engine, Report, audit};
@@ -253,7 +254,7 @@ impl Engine {
     /// # Errors
     /// Where the play was not admitted.
     pub async fn admit(self: &Arc<Self>, admit: Admit, wait: Option<Duration>) -> Result<Report, AdmitError> {
-        self.admit_as(admit, None, wait).await
+        self.admit_as(admit, None, wait.map(Patience::from)).await
     }
 
     /// As [`Engine::admit`], of a play of which something is settled already.
@@ -264,7 +265,7 @@ impl Engine {
         self: &Arc<Self>,
         admit: Admit,
         foreseen: Option<Foreseen>,
-        wait: Option<Duration>,
+        patience: Option<Patience>,
     ) -> Result<Report, AdmitError> {
         if self.is_draining() {
             return Err(AdmitError::Draining);
@@ -318,7 +319,7 @@ impl Engine {
             audit: audit.into_iter().collect(),
             retry: None,
         });
-        self.bear(birth, wait).await
+        self.bear(birth, patience).await
     }
 
     /// Records that a flow was to run and was not, as a play in `SKIP`. It is durable when this returns.
@@ -364,27 +365,27 @@ impl Engine {
     pub(super) async fn bear(
         self: &Arc<Self>,
         mut birth: Box<Birth>,
-        wait: Option<Duration>,
+        patience: Option<Patience>,
     ) -> Result<Report, AdmitError> {
         loop {
             // The play must not depend on whoever asked for it: they may go away at any moment.
             let (told, telling) = oneshot::channel();
             let (watcher, watched) = oneshot::channel();
-            let watcher = wait.is_some().then_some(watcher);
+            let watcher = patience.is_some().then_some(watcher);
             // On the heap at once: a task's future is moved several times, and this one is large.
             tokio::spawn(Box::pin(begin(self.clone(), birth, told, watcher)));
             let outcome =
                 telling.await.map_err(|_| AdmitError::Internal("the play was lost before it began".into()))?;
             match outcome {
-                Ok(report) => return self.await_end(report, wait, watched).await,
+                Ok(report) => return self.await_end(report, patience, watched).await,
                 Err((NotBorn::Refused(error), _)) => return Err(error),
                 Err((NotBorn::Remembered(key), unborn)) => match Box::pin(self.first_of(&key, &unborn)).await? {
                     First::Report(report) => {
                         let (watcher, watched) = oneshot::channel();
-                        if wait.is_some() && !report.header.state.is_ended() {
+                        if patience.is_some() && !report.header.state.is_ended() {
                             self.note(report.header.key, Note::Watch(watcher));
                         }
-                        return self.await_end(*report, wait, watched).await;
+                        return self.await_end(*report, patience, watched).await;
                     }
                     First::Forgotten(write) => {
                         birth = unborn;

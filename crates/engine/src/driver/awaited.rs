@@ -2,13 +2,16 @@
 //!
 //! A `respond` flowlet of the flow itself answers as soon as it is committed; the play goes on.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::batch::WaitKind;
 use model::payload::Payload;
-use model::play::{PlayKey, PlayState as Standing};
+use model::play::{PlayHeader, PlayKey, PlayState as Standing};
 use model::record::{Record, StepId, Verdict};
 use model::value::Value;
+use store::{StoreError, WaitQuery};
 use tokio::sync::oneshot;
 
 use super::asked::{FIRST_LOOK, LONGEST_LOOK};
@@ -53,37 +56,92 @@ impl Running {
     }
 }
 
+/// How long somebody waits for a play to answer or to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// At most so long.
+    pub most: Duration,
+    /// Whether they wait on while the play waits for a time, an event or another play. Where a person has to do
+    /// something first, nobody waits.
+    pub waits_on: bool,
+}
+
+impl From<Duration> for Patience {
+    /// Until the play waits for anything.
+    fn from(most: Duration) -> Self {
+        Self { most, waits_on: false }
+    }
+}
+
 impl Engine {
+    /// Whether a play goes on when a person has done something, and not before.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn needs_somebody(&self, play: &PlayHeader) -> Result<bool, StoreError> {
+        if play.state != Standing::Wait {
+            return Ok(play.state == Standing::OnHold);
+        }
+        let PlayKey { company, play } = play.key;
+        for kind in [WaitKind::Approval, WaitKind::InDoubt] {
+            let query = WaitQuery { company, kind, play: Some(play), skip: 0, limit: 1 };
+            if !self.parts.store.waits(&query).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a play waits for something that nobody waits on for.
+    async fn is_at_rest(&self, play: &PlayHeader, patience: Patience) -> Result<bool, StoreError> {
+        if patience.waits_on {
+            return self.needs_somebody(play).await;
+        }
+        Ok(matches!(play.state, Standing::Wait | Standing::OnHold))
+    }
+
     /// Waits for a play, as long as somebody wants to.
     pub(super) async fn await_end(
         self: &Arc<Self>,
         report: Report,
-        wait: Option<Duration>,
+        patience: Option<Patience>,
         watched: oneshot::Receiver<Report>,
     ) -> Result<Report, AdmitError> {
-        let Some(wait) = wait else { return Ok(report) };
+        let Some(patience) = patience else { return Ok(report) };
         if report.out.is_some() {
             return Ok(report);
         }
         if report.header.state.is_ended() {
             return self.with_output(report).await;
         }
+        let over = self.parts.world.sleep(patience.most);
+        tokio::pin!(over);
         let replayed = report.replayed;
         tokio::select! {
             biased;
             told = watched => match told {
+                Ok(told) if told.out.is_none() && !told.header.state.is_ended() => {
+                    let told = Report { replayed, ..told };
+                    match self.is_at_rest(&told.header, patience).await? {
+                        true => Ok(told),
+                        false => self.watch_from_afar(told, patience, over).await,
+                    }
+                }
                 Ok(told) => Ok(Report { replayed, ..told }),
                 // Another replica has it, or it was let go.
-                Err(_) => self.watch_from_afar(report, wait).await,
+                Err(_) => self.watch_from_afar(report, patience, over).await,
             },
-            () = self.parts.world.sleep(wait) => self.as_it_stands(report).await,
+            () = &mut over => self.as_it_stands(report).await,
         }
     }
 
-    /// Looks at a play in the store until it has answered, has ended or waits for something, or time is over.
-    async fn watch_from_afar(&self, mut report: Report, wait: Duration) -> Result<Report, AdmitError> {
-        let over = self.parts.world.sleep(wait);
-        tokio::pin!(over);
+    /// Looks at a play in the store until it has answered, has ended or is at rest, or time is over.
+    async fn watch_from_afar(
+        &self,
+        mut report: Report,
+        patience: Patience,
+        mut over: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Report, AdmitError> {
         let mut pause = FIRST_LOOK;
         let may_answer = self.plan_for(&report.header).await.is_ok_and(|plan| plan.responders().next().is_some());
         let mut read = 0;
@@ -92,8 +150,8 @@ impl Engine {
             if may_answer && report.out.is_none() && report.header.records > read {
                 report.out = self.answer_from(report.header.key, &mut read).await.map_err(unread)?;
             }
-            let waits = matches!(report.header.state, Standing::Wait | Standing::OnHold);
-            if report.out.is_some() || report.header.state.is_ended() || waits || self.is_draining() {
+            let is_over = report.out.is_some() || report.header.state.is_ended() || self.is_draining();
+            if is_over || self.is_at_rest(&report.header, patience).await? {
                 return Ok(report);
             }
             tokio::select! {

@@ -58,6 +58,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 pub use admit::{Admit, AdmitError, Foreseen, RequestInfo};
+pub use awaited::Patience;
 pub(crate) use commit::decode_records;
 pub use facts::ReadError;
 pub use figures::Figures;

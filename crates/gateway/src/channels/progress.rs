@@ -44,7 +44,7 @@ async fn tell(
 ) {
     // One that was started before may be long over: its end is all there is to tell.
     let goes_on = !of.is_old || channels.standing(of.play).await.1;
-    if goes_on && follow(&app, of, &mut stopping, &sender).await.is_err() {
+    if goes_on && follow(&app, &channels, of, &mut stopping, &sender).await.is_err() {
         return;
     }
     let (outcome, _) = channels.standing(of.play).await;
@@ -52,9 +52,10 @@ async fn tell(
     let _ = sender.send(event("outcome", &outcome)).await;
 }
 
-/// Sends what happens until the play has ended or waits, time is over, or flow8 stops.
+/// Sends what happens until the play has ended or waits for a person, time is over, or flow8 stops.
 async fn follow(
     app: &App,
+    channels: &Channels,
     of: Streamed,
     stopping: &mut watch::Receiver<bool>,
     sender: &mpsc::Sender<Bytes>,
@@ -68,7 +69,7 @@ async fn follow(
     let mut after = of.after;
     loop {
         feed.mark_unchanged();
-        if send_from(app, &mut teller, of, &mut after, sender).await? {
+        if send_from(app, channels, &mut teller, of, &mut after, sender).await? {
             return Ok(());
         }
         tokio::select! {
@@ -82,9 +83,10 @@ async fn follow(
     }
 }
 
-/// Sends what happened in the play after a place; says whether it has ended or waits.
+/// Sends what happened in the play after a place; says whether it has ended, or waits for a person.
 async fn send_from(
     app: &App,
+    channels: &Channels,
     teller: &mut Teller,
     of: Streamed,
     after: &mut u64,
@@ -97,14 +99,16 @@ async fn send_from(
         })?;
         let Some(last) = chunks.last() else { return Ok(false) };
         *after = last.feed;
+        let mut has_news = false;
         for chunk in chunks.iter().filter(|chunk| chunk.play == of.play) {
+            has_news = true;
             for told in teller.tell(chunk, None).await {
                 let kind = told.get("type").and_then(model::Value::as_str).unwrap_or_default().to_owned();
                 sender.send(event(&kind, &told)).await.map_err(|_| Gone)?;
-                if matches!(kind.as_str(), "play:completed" | "play:failed" | "play:waiting") {
-                    return Ok(true);
-                }
             }
+        }
+        if has_news && !channels.standing(of.play).await.1 {
+            return Ok(true);
         }
     }
 }

@@ -48,6 +48,37 @@ async fn the_answer_leaves_while_the_play_waits() {
     assert_eq!((&called["structuredContent"], &called["isError"]), (&json!({"n": 1}), &json!(false)), "{called}");
 }
 
+/// A wait that ends by itself is none of the caller's business: the answer comes behind it.
+#[tokio::test]
+async fn whoever_waits_for_an_answer_waits_through_timers_and_subflows() {
+    let stage = Stage::new().await;
+    let port = Port::of(&stage).await;
+    stage.flow(json!({"name": "Child", "layers": [{"ref": "a", "appId": "delay", "args": {"seconds": 0.05}}]})).await;
+    let layers = json!([
+        // So long that the play leaves memory meanwhile.
+        {"ref": "pause", "appId": "delay", "args": {"seconds": 1.2}},
+        {"ref": "child", "appId": "subflow", "index": 1, "args": {"flowId": "child", "args": {}}},
+        {"ref": "answer", "appId": "respond", "index": 2, "args": {"statusCode": 201, "body": {"n": 1}}},
+    ]);
+    let flow = stage.flow(json!({"name": "Waits", "layers": layers})).await;
+    let mut routes = json!([route("POST", "/sync", "sync", &flow), route("POST", "/stream", "stream", &flow)]);
+    routes[1]["name"] = json!("stream");
+    let mut channel = public("hooks", json!(null));
+    channel["routes"] = routes;
+    make(&stage, channel).await;
+    mcp::make(&stage, "tools", vec![mcp::tool("waits", &flow, "sync")]).await;
+    let (mcp, key) = (mcp::Port::of(&stage).await, stage.key(&["mcp"]).await);
+    let said = port.ask("POST /hooks/sync").send().await;
+    assert_eq!((said.status.as_u16(), said.json()), (201, json!({"n": 1})), "{}", said.text());
+    let said = port.ask("POST /hooks/stream").send().await.text();
+    assert!(said.contains("event: play:waiting") && said.contains("event: play:completed"), "{said}");
+    let called = mcp.call(&key, "waits", json!({})).await;
+    assert_eq!((&called["structuredContent"], &called["isError"]), (&json!({"n": 1}), &json!(false)), "{called}");
+    // Whoever runs a flow through the API is told of each wait.
+    let given = stage.ask(&format!("POST /api/flows/{flow}/run?wait=60")).json(json!({})).gives(202).await;
+    assert_eq!(given["state"], "WAIT", "{given}");
+}
+
 #[tokio::test]
 async fn what_is_sensitive_stays_masked_in_an_answer_that_leaves_early() {
     let stage = Stage::new().await;

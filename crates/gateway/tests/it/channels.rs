@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::client::{Ask, Said};
-use crate::stage::{Stage, echo, one, waiting};
+use crate::stage::{Stage, echo, one};
 
 /// The port that all channels of a stage share.
 pub(crate) struct Port {
@@ -88,6 +88,13 @@ async fn a_request_becomes_arguments_and_the_output_an_answer() {
     }
 }
 
+/// A flow that asks for approval.
+fn asking() -> Value {
+    let mut flow = one("Asking", "var", json!({"value": 1}));
+    flow["layers"][0]["needsApproval"] = json!(true);
+    flow
+}
+
 #[tokio::test]
 async fn answers_are_those_of_the_contract() {
     let stage = Stage::new().await;
@@ -96,7 +103,7 @@ async fn answers_are_those_of_the_contract() {
     let flows = [
         ("respond", one("Respond", "respond", respond)),
         ("fail", one("Fail", "fail", json!({"message": "no stock"}))),
-        ("wait", waiting()),
+        ("ask", asking()),
         ("slow", one("Slow", "delay", json!({"seconds": 600}))),
     ];
     let mut routes = Vec::new();
@@ -123,9 +130,10 @@ async fn answers_are_those_of_the_contract() {
     assert_eq!(said.status, 502, "{}", said.text());
     assert!(said.json()["error"]["message"].as_str().is_some_and(|text| text.contains("no stock")), "{}", said.text());
     play_of(&said);
-    for path in ["wait", "slow"] {
+    // Where a person has to do something first, nobody waits; else time decides.
+    for (path, status) in [("ask", 202), ("slow", 504)] {
         let said = port.ask(&format!("GET /all/{path}")).send().await;
-        assert_eq!((said.status.as_u16(), &said.json()["state"]), (202, &json!("WAIT")), "{}", said.text());
+        assert_eq!((said.status.as_u16(), &said.json()["state"]), (status, &json!("WAIT")), "{}", said.text());
         play_of(&said);
     }
     let said = port.ask("POST /all/one").json(json!({})).send().await;
