@@ -18,7 +18,8 @@ use sdk::{EffectCtx, EffectLog, Mishap, Outcome, PureCtx, PureRun, Run, Stopped}
 use store::DocQuery;
 
 use super::Engine;
-use super::play::{Landed, Running, panic_failure, panicked};
+use super::play::{Landed, Running};
+use super::pure::{panic_failure, panicked};
 use crate::decide::{AttemptEnd, Effect, FactScope, Ran};
 use crate::failpoint::FailPoint;
 use crate::plan::Plan;

@@ -16,7 +16,8 @@ use store::{CommitError, Conflict, StoreError};
 
 use super::Engine;
 use super::belongings::Belonging;
-use super::play::{Pending, Running, wait_of, waits_of};
+use super::pending::Pending;
+use super::play::{Running, wait_of, waits_of};
 use super::tail::Tail;
 use crate::decide::{Input, Refusal};
 use crate::failpoint::FailPoint;

@@ -217,7 +217,7 @@ impl Running {
         }
         // No slot is free: as if nothing had been decided, it goes to the queue or stays there.
         self.state = deferred;
-        self.pending = super::play::Pending::default();
+        self.pending = super::pending::Pending::default();
         self.stand(SlotPlace::Queued);
         match self.commit().await {
             Ok(()) => Ok(()),

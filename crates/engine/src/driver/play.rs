@@ -6,35 +6,32 @@
 //! play: what is left is a row with a due time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::future::{AbortHandle, BoxFuture};
 use futures::stream::FuturesUnordered;
-use model::batch::{Message, WaitKind};
+use model::batch::WaitKind;
 use model::doc::DocWrite;
 use model::failure::{Failure, code};
-use model::ids::{MessageId, PlayId};
-use model::limits::{BATCH_BYTES, BATCH_RECORDS, FACT_ROUNDS, STEPS_PER_TURN};
+use model::limits::{FACT_ROUNDS, STEPS_PER_TURN};
 use model::payload::Payload;
 use model::play::{PlayHeader, PlayKey, Slot};
-use model::record::{Entry, MessageBody, Record, StepId, WaitOn};
+use model::record::{MessageBody, Record, StepId, WaitOn};
 use model::time::Timestamp;
 use model::value::Value;
-use sdk::{PureCtx, Run, Stopped};
+use sdk::Run;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::children::NewPlay;
 use super::commit::Abandoned;
+use super::pending::Pending;
 use super::permits::Permit;
 use super::plays::Inbox;
-use super::rouse::News;
 use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
-use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refusal, StepScope, decide};
+use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refusal, decide};
 use crate::failpoint::FailPoint;
-use crate::pack::{PackError, Packed, Packer};
+use crate::pack::{PackError, Packer};
 use crate::plan::Plan;
 use crate::state::{At, PlayState};
 
@@ -71,40 +68,6 @@ pub(super) enum Landed {
 }
 
 pub(super) type Flight = BoxFuture<'static, Landed>;
-
-/// What was decided and is not committed.
-#[derive(Default)]
-pub(super) struct Pending {
-    /// The records, encoded.
-    pub(super) records: Vec<u8>,
-    /// How many they are.
-    pub(super) count: u32,
-    /// Large values that they refer to.
-    pub(super) values: Vec<Packed>,
-    /// Bytes of those.
-    pub(super) bytes: usize,
-    pub(super) docs: Vec<DocWrite>,
-    pub(super) messages: Vec<Message>,
-    pub(super) children: Vec<NewPlay>,
-    pub(super) read: Vec<MessageId>,
-    pub(super) audit: Vec<model::audit::AuditRow>,
-    /// Steps whose waits may have changed.
-    pub(super) touched: Vec<StepId>,
-    /// Whether an approval was decided.
-    pub(super) approval: bool,
-    /// What others may listen to.
-    pub(super) news: Vec<News>,
-}
-
-impl Pending {
-    pub(super) fn is_full(&self) -> bool {
-        self.count as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0 && self.docs.is_empty() && self.messages.is_empty() && self.read.is_empty()
-    }
-}
 
 /// One play in memory.
 pub(super) struct Running {
@@ -332,7 +295,7 @@ impl Running {
         false
     }
 
-    fn ctx(&self, now: Timestamp) -> Ctx<'_> {
+    pub(super) fn ctx(&self, now: Timestamp) -> Ctx<'_> {
         Ctx {
             plan: &self.plan,
             state: &self.state,
@@ -380,55 +343,7 @@ impl Running {
         }
     }
 
-    pub(super) fn record(&mut self, record: Record, at: Timestamp) {
-        let mut entry = Entry { at, record };
-        self.state.apply(&self.plan, &entry);
-        match &entry.record {
-            Record::Ended { out, .. } => {
-                self.out = Some(out.clone());
-                self.pending.news.push(News::Ends);
-            }
-            Record::ApprovalAsked { step, expires_at, .. } => {
-                self.pending.news.push(News::Waits(step.clone(), *expires_at));
-            }
-            Record::ApprovalGiven { .. } => self.pending.approval = true,
-            Record::StepEnded(end) => {
-                self.rounds.remove(&end.step);
-            }
-            _ => {}
-        }
-        if let Some(step) = entry.record.step() {
-            self.pending.touched.push(step.clone());
-        }
-        if let Err(error) = self.write(&mut entry) {
-            self.broken.get_or_insert(error);
-        }
-    }
-
-    /// Encodes a record into the next commit.
-    fn write(&mut self, entry: &mut Entry) -> Result<(), PackError> {
-        let mut failure = None;
-        entry.record.each_payload(&mut |payload| match self.packer.pack(payload) {
-            Ok(packed) => *payload = packed,
-            Err(error) => failure = Some(error),
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        self.keep_new_values();
-        model::codec::append(&mut self.pending.records, entry)?;
-        self.pending.count += 1;
-        Ok(())
-    }
-
-    /// Large values that were met go with the next commit.
-    pub(super) fn keep_new_values(&mut self) {
-        let new = self.packer.take_new();
-        self.pending.bytes += new.iter().map(|packed| packed.bytes.len()).sum::<usize>();
-        self.pending.values.extend(new);
-    }
-
-    fn perform(&mut self, effect: Effect, now: Timestamp) {
+    pub(super) fn perform(&mut self, effect: Effect, now: Timestamp) {
         if let Effect::Pure { step, .. }
         | Effect::Fetch(step, _)
         | Effect::Recall(step)
@@ -464,52 +379,6 @@ impl Running {
                 self.after.push(effect);
             }
         }
-    }
-
-    pub(super) fn send(&mut self, play: PlayId, body: MessageBody, at: Timestamp) {
-        let id = MessageId(self.engine.new_id());
-        self.pending.messages.push(Message { id, to: PlayKey { play, ..self.key() }, at, body });
-    }
-
-    /// Runs a pure module, at once or on a thread of its own.
-    fn run_pure(&mut self, step: StepId, args: Value, recorded: bool, now: Timestamp) {
-        let plan = self.plan.clone();
-        let work = plan.work(&step);
-        let frozen = (!recorded).then(|| crate::decide::frozen(args.clone(), work));
-        match &work.module.run {
-            Run::Pure(run) => {
-                let scope = StepScope { ctx: self.ctx(now), step: &step, own: None };
-                let mut pure = PureCtx::new(&scope).with_lazy(work.args.lazy());
-                // A panic must fail the flowlet and nothing else; what it left half-done is dropped.
-                let outcome = catch_unwind(AssertUnwindSafe(|| run(args, &mut pure)));
-                let log = pure.into_log();
-                self.pure_ended(step, frozen, now, log, outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
-            }
-            Run::Blocking(run) => self.run_blocking(step, run.clone(), args, frozen, now),
-            Run::Effect(_) | Run::Engine => {}
-        }
-    }
-
-    fn pure_ended(
-        &mut self,
-        step: StepId,
-        args: Option<Payload>,
-        since: Timestamp,
-        log: Vec<model::record::LogLine>,
-        outcome: Result<sdk::Outcome, Stopped>,
-    ) {
-        let end = match outcome {
-            Ok(outcome) => AttemptEnd::Ok(outcome),
-            Err(Stopped::Failed(failure)) => AttemptEnd::Failed(failure),
-            Err(Stopped::Need(needs)) => return self.fetch_more(step, needs, since),
-        };
-        self.inputs.push_back(Input::Ran(step, Ran { args, since, log, end }));
-    }
-
-    /// What was worked out for a step needs more facts.
-    fn fetch_more(&mut self, step: StepId, needs: Vec<expr::Need>, now: Timestamp) {
-        self.in_hand.remove(&step);
-        self.perform(Effect::Fetch(step, needs), now);
     }
 
     /// Takes up what came of something that was under way.
@@ -605,17 +474,6 @@ enum Thought {
 
 fn failed(step: StepId, since: Timestamp, failure: Failure) -> Input {
     Input::Ran(step, Ran { args: None, since, log: Vec::new(), end: AttemptEnd::Failed(failure) })
-}
-
-/// The failure of a module that panicked.
-pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Stopped {
-    Stopped::Failed(panic_failure(panic))
-}
-
-pub(super) fn panic_failure(panic: &(dyn std::any::Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let message = format!("the module broke: {}; please report this", text.unwrap_or("no message"));
-    Failure::new(code::MODULE_PANICKED, message)
 }
 
 /// What a state waits for that the store must find by its key.
