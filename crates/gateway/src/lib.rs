@@ -30,6 +30,7 @@ mod patient;
 mod people;
 mod reach;
 mod request;
+mod room;
 mod routes;
 mod serve;
 mod table;

@@ -5,6 +5,7 @@ mod answers;
 mod api_keys;
 mod approvals;
 mod audit;
+mod bodies;
 mod canary;
 mod channel_guards;
 mod channel_replicas;
