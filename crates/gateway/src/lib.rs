@@ -18,9 +18,11 @@ mod error;
 mod events;
 #[cfg(test)]
 mod fuzz;
+mod goodbye;
 mod guard;
 mod health;
 mod landing;
+mod leftover;
 mod mcp;
 mod metrics;
 mod oidc;

@@ -24,8 +24,10 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::dispatch::{mark, refuse, request_info};
 use crate::error::ApiError;
+use crate::goodbye::part;
 use crate::guard;
 use crate::guard::address::of_client;
+use crate::leftover::Leftover;
 use crate::request::{Largest, Peer, read_in_room};
 use crate::room::{Room, Taken};
 use crate::serve::Answers;
@@ -128,6 +130,7 @@ impl ChannelGateway {
 
     /// Opens a connection that stays open.
     async fn open(&self, meeting: &Arc<Meeting>, id: &str, request: Request) -> Response<Body> {
+        let leftover = request.extensions().get::<Leftover>().cloned().unwrap_or_default();
         let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract().await;
         let (upgrade, seat) = match (upgrade, self.seats.clone().try_acquire_owned()) {
             (Ok(upgrade), Ok(seat)) => (upgrade, seat),
@@ -146,9 +149,10 @@ impl ChannelGateway {
         // Buffers grow where they have to: most connections are silent most of the time.
         let upgrade = upgrade.max_message_size(largest).max_frame_size(largest).read_buffer_size(SOCKET_BUFFER);
         let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(2 * largest);
-        upgrade.on_upgrade(move |socket| async move {
+        upgrade.on_upgrade(move |mut socket| async move {
             app.metrics.sockets.inc();
-            socket::talk(channels, sockets, meeting, stopping, socket).await;
+            let ended = socket::talk(channels, sockets, meeting, stopping, &mut socket).await;
+            part(socket, ended, leftover).await;
             app.metrics.sockets.dec();
             drop(seat);
         })

@@ -23,6 +23,7 @@ mod flow_files;
 mod flow_versions;
 mod flows;
 mod four_eyes;
+mod goodbyes;
 mod guard;
 mod heap;
 mod intakes;
