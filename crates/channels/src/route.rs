@@ -112,13 +112,21 @@ impl HttpMethod {
         }
     }
 
-    /// Whether it takes a request of that method. HEAD is GET without the body of the answer.
-    pub(crate) fn takes(self, method: &Method) -> bool {
+    /// The methods of the requests that it takes. HEAD is GET without the body of the answer.
+    pub(crate) fn taken(self) -> &'static [&'static str] {
         match self {
-            Self::Any => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()),
-            Self::Get => method == Method::GET || method == Method::HEAD,
-            other => other.as_str() == method.as_str(),
+            Self::Get => &["GET", "HEAD"],
+            Self::Post => &["POST"],
+            Self::Put => &["PUT"],
+            Self::Patch => &["PATCH"],
+            Self::Delete => &["DELETE"],
+            Self::Any => &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         }
+    }
+
+    /// Whether it takes a request of that method.
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        self.taken().contains(&method.as_str())
     }
 }
 

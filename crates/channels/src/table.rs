@@ -82,7 +82,17 @@ impl Paths {
                 matched.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect(),
             );
         }
-        let methods: Vec<&str> = matched.value.iter().filter(open).map(|(known, _)| known.as_str()).collect();
+        // A route without a method opens connections: browsers ask for those with GET, and nothing else does.
+        let taken = |(known, at): &(HttpMethod, usize)| match routes.get(*at).and_then(|route| route.http_method) {
+            Some(_) => known.taken(),
+            None => &["GET"],
+        };
+        let mut methods: Vec<&str> = Vec::new();
+        for method in matched.value.iter().filter(open).flat_map(taken) {
+            if !methods.contains(method) {
+                methods.push(method);
+            }
+        }
         if methods.is_empty() { Way::Nowhere } else { Way::OtherMethods(methods.join(", ")) }
     }
 }

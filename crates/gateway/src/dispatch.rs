@@ -24,7 +24,7 @@ use crate::call::{Incoming, Route};
 use crate::error::{ApiError, ErrorBody};
 use crate::guard::address::of_client;
 use crate::guard::cors::{Page, is_preflight};
-use crate::request::{Peer, bearer, given_id, given_trace, read_body};
+use crate::request::{Largest, Peer, bearer, given_id, given_trace, read_body};
 use crate::serve::Answers;
 use crate::table::{Found, Table};
 use crate::{events, guard, health, landing, metrics, openapi, people, routes};
@@ -231,9 +231,10 @@ async fn understand(
     if caller.as_ref().is_none_or(|caller| caller.session.is_some()) && bearer(&head.headers).is_none() {
         refuse_foreign_pages(app, &head.method, &head.headers)?;
     }
-    let limit = if caller.is_some() { app.settings.max_body } else { STRANGERS_BODY.min(app.settings.max_body) };
+    let own = if caller.is_some() { usize::MAX } else { STRANGERS_BODY };
+    let largest = Largest::within(&app.settings, own);
     let bytes = match route.body {
-        Some(_) => read_body(body, limit, app.settings.read_timeout).await?,
+        Some(_) => read_body(body, largest, app.settings.read_timeout).await?,
         None => bytes::Bytes::new(),
     };
     Ok(Incoming {
@@ -297,7 +298,9 @@ pub(crate) fn request_info(app: &App, head: &Head) -> RequestInfo {
 
 /// An error as an answer.
 pub(crate) fn refuse(error: &ApiError, request_id: &str) -> Response<Body> {
-    if error.status.is_server_error() {
+    if error.is_by_clients {
+        tracing::warn!(request = request_id, code = error.code, "{}", error.message);
+    } else if error.status.is_server_error() {
         tracing::error!(request = request_id, code = error.code, "{}", error.message);
     }
     // What went wrong inside is nobody's business outside; the log has it, under the request's id.

@@ -23,6 +23,8 @@ pub(crate) struct ApiError {
     pub(crate) details: Option<Value>,
     /// Seconds after which to try again.
     pub(crate) retry_after: Option<u64>,
+    /// Whether clients alone bring it about: nobody here has to mend anything.
+    pub(crate) is_by_clients: bool,
 }
 
 /// An error, as every route of the API writes it.
@@ -44,7 +46,7 @@ pub(crate) struct ErrorBody<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None, retry_after: None }
+        Self { status, code, message: message.into(), details: None, retry_after: None, is_by_clients: false }
     }
 
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
@@ -78,6 +80,11 @@ impl ApiError {
 
     fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
+    }
+
+    /// There are too many at once.
+    pub(crate) fn crowded(message: impl Into<String>) -> Self {
+        Self { is_by_clients: true, ..Self::unavailable(message).after(1) }
     }
 
     pub(crate) fn with_details(self, details: Value) -> Self {

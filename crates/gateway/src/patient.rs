@@ -10,17 +10,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::leftover::{Heir, Leftover, Line};
+
 /// A connection that breaks where nothing that is written goes out for a while.
-pub(crate) struct Patient<S> {
-    stream: S,
+pub(crate) struct Patient<S: Line> {
+    /// Some until this is dropped.
+    stream: Option<S>,
+    /// Who gets it then.
+    heir: Option<Heir>,
     patience: Duration,
     /// Set while the client has to read before more can go out.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+impl<S: Line> Patient<S> {
+    /// The connection, and what will be left of it.
+    pub(crate) fn new(stream: S, patience: Duration) -> (Self, Leftover) {
+        let (leftover, heir) = Leftover::of_one();
+        (Self { stream: Some(stream), heir: Some(heir), patience, stalled: None }, leftover)
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut S>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// The outcome of a write, or that it took too long.
@@ -36,29 +47,38 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: Line> Drop for Patient<S> {
+    fn drop(&mut self) {
+        if let (Some(stream), Some(heir)) = (self.stream.take(), self.heir.take()) {
+            // Mostly nobody wants it.
+            let _ = heir.send(Box::new(stream));
+        }
+    }
+}
+
+impl<S: Line> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: Line> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let outcome = self.stream()?.poll_write(context, bytes);
         self.bounded(context, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(context);
+        let outcome = self.stream()?.poll_flush(context);
         self.bounded(context, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
+        let outcome = self.stream()?.poll_shutdown(context);
         self.bounded(context, outcome)
     }
 
@@ -67,12 +87,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let outcome = self.stream()?.poll_write_vectored(context, slices);
         self.bounded(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(S::is_write_vectored)
     }
 }
 
@@ -88,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_reads_nothing_is_let_go_and_whoever_reads_slowly_is_not() {
         let (near, mut far) = duplex(8);
-        let mut near = Patient::new(near, PATIENCE);
+        let (mut near, _) = Patient::new(near, PATIENCE);
         let writing = tokio::spawn(async move {
             let outcome = near.write_all(&[7; 64]).await;
             (outcome, near)

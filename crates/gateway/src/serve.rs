@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::leftover::Line;
 use crate::patient::Patient;
 use crate::request::Peer;
 use crate::tls::Tls;
@@ -141,19 +141,14 @@ async fn attend(
 }
 
 /// Answers the requests that come over a stream.
-async fn converse(
-    http: http1::Builder,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    answers: impl Answers,
-    mut stop: Stop,
-) {
-    let stream = Patient::new(stream, answers.patience());
+async fn converse(http: http1::Builder, stream: impl Line, peer: SocketAddr, answers: impl Answers, mut stop: Stop) {
+    let (stream, leftover) = Patient::new(stream, answers.patience());
     let service = service_fn(move |request: Request<Incoming>| {
-        let answers = answers.clone();
+        let (answers, leftover) = (answers.clone(), leftover.clone());
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+            request.extensions_mut().insert(leftover);
             Ok::<Response<Body>, Infallible>(answers.answer(request).await)
         }
     });

@@ -447,8 +447,11 @@ pub const CHANNEL_BODY_BYTES: usize = 10 << 20;
 /// Bytes of a body that a channel may be said to take.
 pub const CHANNEL_BODY_BYTES_MOST: usize = 100 << 20;
 
-/// Bytes of bodies that a replica holds at once, of all channels.
+/// Bytes of bodies that a replica holds at once, of all channels, beside the first piece of each.
 pub const CHANNEL_BODIES_BYTES: usize = 512 << 20;
+
+/// Bytes by which a body takes room while it arrives. One that is no larger needs none.
+pub const BODY_PIECE: usize = 64 << 10;
 
 /// How long a body may take to arrive as a whole.
 pub const CHANNEL_BODY_TIME: Duration = Duration::from_secs(120);
@@ -539,6 +542,9 @@ pub const MCP_BODY_BYTES: usize = 4 << 20;
 
 /// Bytes of an output that an MCP tool answers with; a larger one is named, and read elsewhere.
 pub const MCP_RESULT_BYTES: usize = 256 << 10;
+
+/// How long such a message may take to arrive as a whole.
+pub const MCP_BODY_TIME: Duration = Duration::from_secs(120);
 
 /// Bytes of the messages that one replica reads at once, over MCP.
 pub const MCP_BODIES_BYTES: usize = 128 << 20;

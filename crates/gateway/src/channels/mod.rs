@@ -18,24 +18,24 @@ use channels::{Arrival, Channels, Meeting, Reply, Visit};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use model::limits::{CHANNEL_BODIES_BYTES, CHANNEL_BODY_TIME, CHANNEL_SOCKETS};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::dispatch::{mark, refuse, request_info};
 use crate::error::ApiError;
+use crate::goodbye::part;
 use crate::guard;
 use crate::guard::address::of_client;
-use crate::request::{Peer, read_body};
+use crate::leftover::Leftover;
+use crate::request::{Largest, Peer, read_in_room};
+use crate::room::{Room, Taken};
 use crate::serve::Answers;
 
 pub use ports::{OwnPorts, PortRange};
 
 /// Bytes that are set aside to read from a connection that stays open.
 const SOCKET_BUFFER: usize = 2 << 10;
-
-/// Bytes that one permit for bodies stands for.
-const PERMIT: usize = 4 << 10;
 
 /// Answers requests through channels.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ pub struct ChannelGateway {
     /// The port that one channel has to itself; none for the one that all share.
     port: Option<u16>,
     /// Room for bodies, of all ports together.
-    room: Arc<Semaphore>,
+    room: Room,
     /// Room for connections that stay open.
     seats: Arc<Semaphore>,
     /// Whether connections that stay open must end.
@@ -56,9 +56,15 @@ impl ChannelGateway {
     /// The gateway of all channels.
     pub fn new(app: App) -> Self {
         let channels = Channels::new(app.engine.clone(), Arc::new(door::People(app.clone())));
-        let room = Arc::new(Semaphore::new(CHANNEL_BODIES_BYTES / PERMIT));
+        let room = Room::new(CHANNEL_BODIES_BYTES, CHANNEL_BODY_TIME);
         let seats = Arc::new(Semaphore::new(CHANNEL_SOCKETS));
         Self { app, channels, port: None, room, seats, stopping: watch::Sender::new(false) }
+    }
+
+    /// The same, with room for so many bytes of bodies.
+    #[must_use]
+    pub fn with_room(self, bytes: usize) -> Self {
+        Self { room: Room::new(bytes, CHANNEL_BODY_TIME), ..self }
     }
 
     /// The same, of the one channel that has that port.
@@ -86,7 +92,7 @@ impl ChannelGateway {
         let mut response = match self.channels.meet(&arrival).await {
             Ok(visit) if visit.is_socket() => {
                 let meeting = self.channels.begin(visit, &arrival);
-                let response = self.open(&meeting, Request::from_parts(head, body)).await;
+                let response = self.open(&meeting, &id, Request::from_parts(head, body)).await;
                 self.app.metrics.through_channel(meeting.names(), response.status(), began.elapsed());
                 response
             }
@@ -110,32 +116,31 @@ impl ChannelGateway {
         match self.read(visit, body).await {
             Ok((bytes, _room)) => self.send(self.channels.take(visit, arrival, bytes).await),
             Err(error) => {
-                let response = refuse(&error, arrival.id);
-                let (head, _) = response.into_parts();
+                let (head, body) = refuse(&error, arrival.id).into_parts();
                 // A page that may read answers may read this one.
                 let mut reply =
                     Reply { status: head.status, headers: head.headers, body: bytes::Bytes::new(), stream: None };
                 visit.let_read(arrival, &mut reply);
-                let mut response = refuse(&error, arrival.id);
-                response.headers_mut().extend(reply.headers);
+                let mut response = Response::new(body);
+                (*response.status_mut(), *response.headers_mut()) = (reply.status, reply.headers);
                 response
             }
         }
     }
 
     /// Opens a connection that stays open.
-    async fn open(&self, meeting: &Arc<Meeting>, request: Request) -> Response<Body> {
+    async fn open(&self, meeting: &Arc<Meeting>, id: &str, request: Request) -> Response<Body> {
+        let leftover = request.extensions().get::<Leftover>().cloned().unwrap_or_default();
         let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract().await;
         let (upgrade, seat) = match (upgrade, self.seats.clone().try_acquire_owned()) {
             (Ok(upgrade), Ok(seat)) => (upgrade, seat),
             (Err(rejected), _) => {
                 let error = ApiError::new(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", rejected.body_text());
-                return refuse(&error, "");
+                return refuse(&error, id);
             }
             (_, Err(_)) => {
-                let message = "too many connections are open; try again in a moment";
-                let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).after(1);
-                return refuse(&error, "");
+                let error = ApiError::crowded("too many connections are open; try again in a moment");
+                return refuse(&error, id);
             }
         };
         let (channels, meeting, app) = (self.channels.clone(), meeting.clone(), self.app.clone());
@@ -144,39 +149,20 @@ impl ChannelGateway {
         // Buffers grow where they have to: most connections are silent most of the time.
         let upgrade = upgrade.max_message_size(largest).max_frame_size(largest).read_buffer_size(SOCKET_BUFFER);
         let upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(2 * largest);
-        upgrade.on_upgrade(move |socket| async move {
+        upgrade.on_upgrade(move |mut socket| async move {
             app.metrics.sockets.inc();
-            socket::talk(channels, sockets, meeting, stopping, socket).await;
+            let ended = socket::talk(channels, sockets, meeting, stopping, &mut socket).await;
+            part(socket, ended, leftover).await;
             app.metrics.sockets.dec();
             drop(seat);
         })
     }
 
     /// Reads a body, where there is room for it.
-    async fn read(&self, visit: &Visit, body: Body) -> Result<(bytes::Bytes, SemaphorePermit<'_>), ApiError> {
-        use http_body::Body as _;
-        let limit = visit.body_limit().min(self.app.settings.max_body);
-        let announced = body.size_hint();
-        // One that is too large is not read, so it needs no room.
-        let needed = announced.upper().and_then(|upper| usize::try_from(upper).ok()).unwrap_or(limit).min(limit);
-        let permits = u32::try_from(needed.div_ceil(PERMIT)).unwrap_or(u32::MAX);
-        let room = self.room.try_acquire_many(permits).map_err(|_| {
-            let message = "too many large requests are under way; try again in a moment";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).after(1)
-        })?;
-        let patience = self.app.settings.read_timeout;
-        let bytes = tokio::time::timeout(CHANNEL_BODY_TIME, read_body(body, limit, patience)).await;
-        let slow = |_| {
-            let message = format!("the body took longer than {} s", CHANNEL_BODY_TIME.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
-        };
-        let bytes = bytes.map_err(slow)?.map_err(|error| match error.status {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                ApiError { message: format!("the body is larger than the {limit} bytes that are taken here"), ..error }
-            }
-            _ => error,
-        })?;
-        Ok((bytes, room))
+    async fn read(&self, visit: &Visit, body: Body) -> Result<(bytes::Bytes, Option<Taken>), ApiError> {
+        let settings = &self.app.settings;
+        let largest = Largest::within(settings, visit.body_limit());
+        read_in_room(body, largest, settings.read_timeout, &self.room).await
     }
 
     fn send(&self, reply: Reply) -> Response<Body> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use channels::{Channels, Meeting, Said, Sockets};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -13,29 +13,24 @@ use model::limits::CHANNEL_SOCKET_IN_FLIGHT;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use crate::goodbye::Ended;
+
 /// How often a ping goes out, and the right to stay is looked at again.
 const PING: Duration = Duration::from_secs(15);
 
 /// How long a pong may be missing, and how long the client may take to read a message.
 const PONG: Duration = Duration::from_secs(30);
 
-/// The connection has to end; with a reason where the other side can still hear one.
-struct Ended(Option<(u16, &'static str)>);
-
-/// Talks until the connection ends.
+/// Talks until the connection has to end.
 pub(super) async fn talk(
     channels: Channels,
     sockets: Arc<Sockets>,
     meeting: Arc<Meeting>,
     mut stopping: watch::Receiver<bool>,
-    mut socket: WebSocket,
-) {
-    let Err(Ended(reason)) = listen(&channels, &sockets, &meeting, &mut stopping, &mut socket).await;
-    if let Some((code, reason)) = reason {
-        let goodbye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        // It may be gone already.
-        let _ = timeout(PONG, socket.send(goodbye)).await;
-    }
+    socket: &mut WebSocket,
+) -> Ended {
+    let Err(ended) = listen(&channels, &sockets, &meeting, &mut stopping, socket).await;
+    ended
 }
 
 async fn listen(
@@ -74,7 +69,8 @@ async fn listen(
                         heard = Instant::now();
                         continue;
                     }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ended(None)),
+                    Some(Ok(Message::Close(_))) | None => return Err(Ended(None)),
+                    Some(Err(error)) => return Err(Ended::by(error)),
                 };
                 heard = Instant::now();
                 stay(channels, meeting).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use model::ids::FlowId;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::tell::Teller;
 use crate::access::{Caller, Permission};
 use crate::app::App;
+use crate::goodbye::Ended;
 use crate::people::{Shown, caller_who_shows};
 use crate::reach::Reach;
 
@@ -34,17 +35,10 @@ pub(super) struct Client {
     pub(super) caller: Arc<Caller>,
 }
 
-/// The client is gone, or has to go; with a reason where it can still hear one.
-struct Gone(Option<(u16, &'static str)>);
-
 /// Sends what happens until the client is gone.
-pub(super) async fn follow(app: &App, mut client: Client, since: Option<u64>, mut socket: WebSocket) {
-    let Err(Gone(reason)) = tell(app, &mut client, since, &mut socket).await;
-    if let Some((code, reason)) = reason {
-        let goodbye = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        // It may be gone already.
-        let _ = timeout(PONG, socket.send(goodbye)).await;
-    }
+pub(super) async fn follow(app: &App, mut client: Client, since: Option<u64>, socket: &mut WebSocket) -> Ended {
+    let Err(ended) = tell(app, &mut client, since, socket).await;
+    ended
 }
 
 async fn tell(
@@ -52,7 +46,7 @@ async fn tell(
     client: &mut Client,
     since: Option<u64>,
     socket: &mut WebSocket,
-) -> Result<std::convert::Infallible, Gone> {
+) -> Result<std::convert::Infallible, Ended> {
     let mut feed = app.engine.feed();
     let end = *feed.borrow_and_update();
     let mut at = since.unwrap_or(end);
@@ -72,15 +66,16 @@ async fn tell(
         tokio::select! {
             biased;
             () = told_to_stop(&mut stopping) => {
-                return Err(Gone(Some((close_code::AWAY, "flow8 is shutting down"))));
+                return Err(Ended(Some((close_code::AWAY, "flow8 is shutting down"))));
             }
             message = socket.recv() => match message {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone(None)),
+                Some(Ok(Message::Close(_))) | None => return Err(Ended(None)),
+                Some(Err(error)) => return Err(Ended::by(error)),
                 Some(Ok(_)) => heard = Instant::now(),
             },
             _ = ping.tick() => {
                 if heard.elapsed() >= PONG {
-                    return Err(Gone(None));
+                    return Err(Ended(None));
                 }
                 look_again(app, client).await?;
                 send(socket, Message::Ping(bytes::Bytes::new())).await?;
@@ -93,7 +88,7 @@ async fn tell(
             }
             changed = feed.changed() => match changed {
                 Ok(()) => is_behind = true,
-                Err(_) => return Err(Gone(None)),
+                Err(_) => return Err(Ended(None)),
             },
         }
     }
@@ -106,7 +101,7 @@ async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
 
 /// Whether what was missed since a place cannot all be told: the place was never given out, or
 /// what came next is too old.
-async fn is_beyond_memory(app: &App, client: &Client, at: u64, end: u64) -> Result<bool, Gone> {
+async fn is_beyond_memory(app: &App, client: &Client, at: u64, end: u64) -> Result<bool, Ended> {
     if at >= end {
         return Ok(at > end);
     }
@@ -117,27 +112,27 @@ async fn is_beyond_memory(app: &App, client: &Client, at: u64, end: u64) -> Resu
 }
 
 /// A session may have ended, an API key may have been revoked, a role taken away.
-async fn look_again(app: &App, client: &mut Client) -> Result<(), Gone> {
+async fn look_again(app: &App, client: &mut Client) -> Result<(), Ended> {
     match caller_who_shows(app, &client.shown).await {
         Ok(Some(caller)) if caller.may_somewhere(Permission::PlaysView) => client.caller = caller,
         // A store that does not answer says nothing about the key.
         Err(error) if error.status.is_server_error() => {}
-        Ok(_) | Err(_) => return Err(Gone(Some((close_code::POLICY, "the session or API key has ended")))),
+        Ok(_) | Err(_) => return Err(Ended(Some((close_code::POLICY, "the session or API key has ended")))),
     }
     Ok(())
 }
 
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Gone> {
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Ended> {
     match timeout(PONG, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
-        // Gone, or too slow to be told.
-        Ok(Err(_)) | Err(_) => Err(Gone(None)),
+        // Ended, or too slow to be told.
+        Ok(Err(_)) | Err(_) => Err(Ended(None)),
     }
 }
 
-fn unreadable(error: store::StoreError) -> Gone {
+fn unreadable(error: store::StoreError) -> Ended {
     tracing::warn!(%error, "events cannot be read");
-    Gone(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
+    Ended(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
 }
 
 /// Sends what comes after a place; says where that ends.
@@ -147,12 +142,12 @@ async fn send_from(
     teller: &mut Teller,
     socket: &mut WebSocket,
     after: u64,
-) -> Result<u64, Gone> {
+) -> Result<u64, Ended> {
     let chunks = app.engine.store().feed(Some(client.caller.company), after, CHUNKS).await.map_err(unreadable)?;
     let reach = Reach::of(client.caller.clone(), Permission::PlaysView);
     let flows = reach.flows(app).await.map_err(|error| {
         tracing::warn!(error = error.message, "it cannot be told which flows somebody sees");
-        Gone(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
+        Ended(Some((close_code::AGAIN, "events cannot be read now; come back in a moment")))
     })?;
     let flows: Option<BTreeSet<FlowId>> = flows.map(|flows| flows.into_iter().collect());
     let mut at = after;

@@ -19,7 +19,9 @@ use crate::access::Permission;
 use crate::app::App;
 use crate::dispatch::{mark, refuse, refuse_foreign_pages, request_info};
 use crate::error::ApiError;
+use crate::goodbye::part;
 use crate::guard;
+use crate::leftover::Leftover;
 use crate::people::{Shown, caller_who_shows, shown_by};
 use follow::{Client, follow};
 pub(crate) use tell::Teller;
@@ -69,12 +71,15 @@ async fn open(app: &App, query: &str, request: Request<Body>) -> Result<Response
     }
     // Browsers open sockets across origins, cookies and all. A program tells of no page.
     refuse_foreign_pages(app, &Method::POST, request.headers())?;
+    let leftover = request.extensions().get::<Leftover>().cloned().unwrap_or_default();
     let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract().await;
     let upgrade = upgrade.map_err(|error| ApiError::invalid(error.body_text()))?;
     let app = app.clone();
-    Ok(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(move |socket| async move {
+    let upgrade = upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES);
+    Ok(upgrade.on_upgrade(move |mut socket| async move {
         app.metrics.sockets.inc();
-        follow(&app, Client { shown, caller }, query.since, socket).await;
+        let ended = follow(&app, Client { shown, caller }, query.since, &mut socket).await;
+        part(socket, ended, leftover).await;
         app.metrics.sockets.dec();
     }))
 }

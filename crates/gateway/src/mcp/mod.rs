@@ -12,8 +12,7 @@ use http::header::{CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use mcp::{Asked, Mcp};
-use model::limits::{MCP_BODIES_BYTES, MCP_BODY_BYTES};
-use tokio::sync::Semaphore;
+use model::limits::{MCP_BODIES_BYTES, MCP_BODY_BYTES, MCP_BODY_TIME};
 use tokio::time::Instant;
 
 use crate::access::Caller;
@@ -24,7 +23,8 @@ use crate::guard;
 use crate::guard::address::of_client;
 use crate::guard::cors::{Page, is_preflight};
 use crate::people::{Shown, caller_who_shows};
-use crate::request::{Peer, bearer, read_body};
+use crate::request::{Largest, Peer, bearer, read_in_room};
+use crate::room::Room;
 use crate::serve::Answers;
 use caller::Known;
 
@@ -34,23 +34,20 @@ const PATHS: [&str; 2] = ["/mcp", "/"];
 /// Tells a proxy to pass events on as they come.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Bytes that one permit for messages stands for.
-const PERMIT: usize = 4 << 10;
-
 /// Answers requests over MCP.
 #[derive(Clone)]
 pub struct McpGateway {
     gateway: Gateway,
     mcp: Mcp,
     /// Room for messages that are read.
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 impl McpGateway {
     /// Before the API of an installation.
     pub fn new(gateway: Gateway) -> Self {
         let mcp = Mcp::new(gateway.app().engine.clone());
-        Self { gateway, mcp, room: Arc::new(Semaphore::new(MCP_BODIES_BYTES / PERMIT)) }
+        Self { gateway, mcp, room: Room::new(MCP_BODIES_BYTES, MCP_BODY_TIME) }
     }
 
     fn app(&self) -> &App {
@@ -144,15 +141,10 @@ impl McpGateway {
 
     /// Reads a message, where there is room for it.
     async fn read(&self, body: Body) -> Result<bytes::Bytes, ApiError> {
-        use http_body::Body as _;
-        let limit = MCP_BODY_BYTES.min(self.app().settings.max_body);
-        let announced = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
-        let permits = announced.unwrap_or(limit).min(limit).div_ceil(PERMIT);
-        let _room = self.room.try_acquire_many(u32::try_from(permits).unwrap_or(u32::MAX)).map_err(|_| {
-            let message = "too many large messages are under way; try again in a moment";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).after(1)
-        })?;
-        read_body(body, limit, self.app().settings.read_timeout).await
+        let settings = &self.app().settings;
+        let largest = Largest::within(settings, MCP_BODY_BYTES);
+        let (bytes, _) = read_in_room(body, largest, settings.read_timeout, &self.room).await?;
+        Ok(bytes)
     }
 }
 

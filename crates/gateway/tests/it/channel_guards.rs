@@ -239,6 +239,41 @@ async fn only_pages_that_a_channel_names_may_read_its_answers() {
 }
 
 #[tokio::test]
+async fn it_is_said_which_methods_a_path_takes() {
+    const PAGE: &str = "https://shop.example.com";
+    let stage = Stage::new().await;
+    let port = Port::of(&stage).await;
+    let flow = stage.flow(echo()).await;
+    let mut channel = public("shop", route("ANY", "/any", "sync", &flow));
+    let more = [("GET", "/get"), ("PATCH", "/some"), ("GET", "/some"), ("ANY", "/all"), ("GET", "/all")];
+    let routes = more.map(|(method, path)| route(method, path, "sync", &flow));
+    channel["routes"].as_array_mut().expect("routes").extend(routes);
+    channel["cors"] = json!({"origins": [PAGE]});
+    make(&stage, channel).await;
+    for (path, methods) in [
+        ("/any", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+        ("/get", "GET, HEAD"),
+        ("/some", "GET, HEAD, PATCH"),
+        ("/all", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+    ] {
+        let before = port.ask(&format!("OPTIONS /shop{path}")).header("origin", PAGE);
+        let before = before.header("access-control-request-method", "DELETE").send().await;
+        assert_eq!((before.status.as_u16(), before.header("access-control-allow-methods")), (204, methods), "{path}");
+        let said = port.ask(&format!("OPTIONS /shop{path}")).send().await;
+        assert_eq!((said.status.as_u16(), said.header("allow")), (405, methods), "{path}");
+        for method in methods.split(", ") {
+            assert_eq!(port.ask(&format!("{method} /shop{path}")).send().await.status, 200, "{method} {path}");
+        }
+    }
+    // What opens connections answers no HEAD.
+    let socket = json!({"name": "s", "path": "/", "targetFlowIds": [flow]});
+    let socket = json!({"name": "ws", "slug": "ws", "kind": "websocket", "authMode": "public", "routes": [socket]});
+    make(&stage, socket).await;
+    let said = port.ask("POST /ws").send().await;
+    assert_eq!((said.status.as_u16(), said.header("allow")), (405, "GET"));
+}
+
+#[tokio::test]
 async fn while_flow8_stops_what_is_under_way_is_answered_and_what_is_new_is_sent_elsewhere() {
     let stage = Stage::reaching(Vec::new()).await;
     let port = Port::of(&stage).await;

@@ -104,7 +104,8 @@ async fn a_message_starts_a_play_or_reaches_one_that_waits() {
     for (path, status) in [("/ws/nothing", 404), ("/ws", 404), ("/w/async", 404)] {
         assert_eq!(open(&port, path, &[]).await.err(), Some(status), "{path}");
     }
-    assert_eq!(port.ask("GET /ws/async").send().await.status, 426);
+    let said = port.ask("GET /ws/async").header("x-request-id", "a-7").send().await;
+    assert_eq!((said.status.as_u16(), &said.json()["requestId"]), (426, &json!("a-7")), "{}", said.text());
 }
 
 #[tokio::test]
