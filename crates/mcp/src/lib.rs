@@ -15,6 +15,7 @@ mod result;
 mod schema;
 mod server;
 mod service;
+mod shape;
 
 pub use door::{ApiAnswer, ApiCall, Caller, Right};
 pub use schema::check_schema;

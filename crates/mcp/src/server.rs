@@ -1,5 +1,6 @@
 //! [`Mcp`]: from a request to its answer. What HTTP and the protocol say of a request, rmcp checks; here, a message
-//! is read once, a token's scopes are compared with what it asks for, and a call that is cancelled is found.
+//! is read once and held against its shape, a token's scopes are compared with what it asks for, and a call that is
+//! cancelled is found. Whatever goes wrong, the answer is JSON-RPC.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::cancel::{self, Named};
 use crate::door::{Caller, Right};
 use crate::result::unreachable;
 use crate::service::Service;
+use crate::shape;
 
 /// An answer.
 type Answer = Response<BoxBody<Bytes, Infallible>>;
@@ -32,6 +34,9 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// The header that says which revision a client speaks.
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// Characters that are shown of a revision that is not known.
+const REVISION_CHARS: usize = 32;
 
 /// Characters of a session's name.
 const SESSION_CHARS: usize = 128;
@@ -108,26 +113,44 @@ impl Mcp {
 
     /// Answers one request, whose token was looked at.
     pub async fn answer(&self, head: Head, body: Bytes, asked: Asked) -> Answer {
+        let message = (head.method == Method::POST).then(|| Value::from_json(&body));
+        let id = message.as_ref().and_then(|message| shape::id(message.as_ref().ok()?));
         if ![Right::Tools, Right::Manage].into_iter().any(|right| asked.caller.may(right)) {
-            return forbidden(Right::Tools);
+            return forbidden(id, Right::Tools);
         }
         if self.engine.is_draining() {
-            return error(StatusCode::SERVICE_UNAVAILABLE, None, -32_603, "flow8 is shutting down; ask again");
+            return unavailable(id, "flow8 is shutting down; ask again");
         }
-        if head.method != Method::POST {
-            return self.speak(head, body, None).await;
-        }
-        let message = match Value::from_json(&body) {
-            Ok(message) if message.as_map().is_some() => message,
-            Ok(_) => return error(StatusCode::BAD_REQUEST, None, -32_600, "a message is one JSON object"),
-            Err(problem) => return error(StatusCode::BAD_REQUEST, None, -32_700, &format!("no JSON: {problem}")),
+        let mut response = match message {
+            None => self.speak(head, body, None).await,
+            Some(Ok(message)) => self.heed(head, body, message, asked).await,
+            Some(Err(problem)) => {
+                let problem = ErrorData::parse_error(format!("no JSON: {problem}"), None);
+                return error(StatusCode::BAD_REQUEST, None, problem);
+            }
         };
+        let status = response.status();
+        if (status.is_client_error() || status.is_server_error()) && !response.headers().contains_key(CONTENT_TYPE) {
+            response = in_words_of_the_protocol(response, id).await;
+        }
+        response
+    }
+
+    /// Answers a message.
+    async fn heed(&self, head: Head, body: Bytes, message: Value, asked: Asked) -> Answer {
+        let id = shape::id(&message);
+        if let Err((status, problem)) = shape::look(&message) {
+            return error(status, id, problem);
+        }
+        if let Some(problem) = unknown_revision(&head, &message) {
+            return error(StatusCode::BAD_REQUEST, id, problem);
+        }
         let session = head.headers.get(SESSION).and_then(|session| session.to_str().ok()).map(str::to_owned);
         let session = session.filter(|session| session.len() <= SESSION_CHARS);
         let Asked { caller, request } = asked;
         let question = Arc::new(Question { caller, request, message, session });
         if let Some(right) = question.needs().filter(|right| !question.caller.may(*right)) {
-            return forbidden(right);
+            return forbidden(id, right);
         }
         if question.method() == Some("notifications/cancelled") {
             self.cancelled(&head, &question).await;
@@ -145,8 +168,9 @@ impl Mcp {
 
     /// Has rmcp answer.
     async fn speak(&self, head: Head, body: Bytes, question: Option<Arc<Question>>) -> Answer {
+        let id = question.as_ref().and_then(|question| shape::id(&question.message));
         let Ok(permit) = self.room.clone().try_acquire_owned() else {
-            return error(StatusCode::SERVICE_UNAVAILABLE, None, -32_603, "too many calls are under way; ask again");
+            return unavailable(id, "too many calls are under way; ask again");
         };
         let mut config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
@@ -159,8 +183,7 @@ impl Mcp {
             Some(asked) => match self.tools.of(asked.caller.company()).await {
                 Ok(tools) => Some(Service::new(self.engine.clone(), asked, tools, permit)),
                 Err(problem) => {
-                    let problem = unreachable(&problem);
-                    return error(StatusCode::SERVICE_UNAVAILABLE, None, problem.code.0, &problem.message);
+                    return error(StatusCode::SERVICE_UNAVAILABLE, id, unreachable(&problem));
                 }
             },
             None => None,
@@ -193,10 +216,10 @@ impl Mcp {
 }
 
 /// The token is not good for that.
-fn forbidden(right: Right) -> Answer {
+fn forbidden(id: Option<RequestId>, right: Right) -> Answer {
     let scope = right.scope();
-    let mut response =
-        error(StatusCode::FORBIDDEN, None, -32_600, &format!("this needs a token with the scope {scope}"));
+    let problem = ErrorData::invalid_request(format!("this needs a token with the scope {scope}"), None);
+    let mut response = error(StatusCode::FORBIDDEN, id, problem);
     let challenge = format!("Bearer realm=\"flow8\", error=\"insufficient_scope\", scope=\"{scope}\"");
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -204,10 +227,46 @@ fn forbidden(right: Right) -> Answer {
     response
 }
 
+/// It cannot be done now.
+fn unavailable(id: Option<RequestId>, message: &'static str) -> Answer {
+    error(StatusCode::SERVICE_UNAVAILABLE, id, ErrorData::internal_error(message, None))
+}
+
+/// That the header names a revision that nobody knows. Where the message names one itself, both are compared by rmcp,
+/// and so they are in a handshake, which agrees on one.
+fn unknown_revision(head: &Head, message: &Value) -> Option<ErrorData> {
+    let revision = head.headers.get(REVISION)?;
+    let names_one = message.pointer("/params/_meta/io.modelcontextprotocol~1protocolVersion").is_some();
+    let known = ProtocolVersion::KNOWN_VERSIONS;
+    if names_one
+        || message.get("method").and_then(Value::as_str) == Some("initialize")
+        || known.iter().any(|known| known.as_str().as_bytes() == revision.as_bytes())
+    {
+        return None;
+    }
+    let shown: String = String::from_utf8_lossy(revision.as_bytes()).chars().take(REVISION_CHARS).collect();
+    let data = serde_json::json!({"requested": shown, "supported": known});
+    let message = "the header mcp-protocol-version names a revision that is not known here";
+    Some(ErrorData::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, message, Some(data)))
+}
+
+/// An answer of rmcp that is only text, as one that a client can read.
+async fn in_words_of_the_protocol(response: Answer, id: Option<RequestId>) -> Answer {
+    let (head, body) = response.into_parts();
+    let text = match body.collect().await {
+        Ok(whole) => String::from_utf8_lossy(&whole.to_bytes()).into_owned(),
+        Err(never) => match never {},
+    };
+    let code = if head.status.is_server_error() { ErrorCode::INTERNAL_ERROR } else { ErrorCode::INVALID_REQUEST };
+    let mut told = error(head.status, id, ErrorData::new(code, text, None));
+    // What says which methods there are.
+    told.headers_mut().extend(head.headers);
+    told
+}
+
 /// An error of the protocol, with a status of its own.
-fn error(status: StatusCode, id: Option<RequestId>, code: i32, message: &str) -> Answer {
-    let error = JsonRpcError::new(id, ErrorData::new(ErrorCode(code), message.to_owned(), None));
-    let body = serde_json::to_vec(&error).unwrap_or_default();
+fn error(status: StatusCode, id: Option<RequestId>, problem: ErrorData) -> Answer {
+    let body = serde_json::to_vec(&JsonRpcError::new(id, problem)).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -267,3 +267,40 @@ async fn a_flow_calls_tools_of_the_newest_revision_and_of_older_ones() {
     assert_eq!(play["error"]["code"], "HTTP_STATUS", "{play}");
     assert!(!play.to_string().contains("hush"), "{play}");
 }
+
+/// A flow that calls the tool `order` with a link.
+fn linked(name: &str, link: &str, url: &str) -> Value {
+    let mut flow = one(name, "mcp-call", json!({"url": url, "tool": "order", "arguments": {"n": 2}}));
+    flow["layers"][0]["linkId"] = link.into();
+    flow
+}
+
+#[tokio::test]
+async fn a_flow_calls_a_tool_with_a_stored_token() {
+    let stage = Stage::reaching(Vec::new()).await;
+    let (port, key) = simple(&stage).await;
+    let odd = Peer::start(Duration::ZERO, |heard| {
+        let message = format!("no to {}", heard.authorization);
+        (200, json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32_000, "message": message}}).to_string())
+    });
+    let odd = odd.await;
+    for (name, hosts, token) in [
+        ("good", json!([port.at.to_string()]), key.as_str()),
+        ("wrong", json!([port.at.to_string(), odd.at()]), "t0ken-hush-hush"),
+    ] {
+        let link = json!({"name": name, "kind": "bearer", "hosts": hosts, "secret": {"token": token}});
+        stage.ask("POST /api/links").json(link).gives(201).await;
+    }
+    let play = stage.run(&stage.flow(linked("Good", "good", &port.url())).await, json!({})).await;
+    assert_eq!(play["out"]["structuredContent"]["value"]["twice"], 4, "{play}");
+    // What looks at the token says no in its own words, which are none of MCP.
+    let play = stage.run(&stage.flow(linked("Wrong", "wrong", &port.url())).await, json!({})).await;
+    assert_eq!((&play["state"], &play["error"]["code"]), (&json!("FAIL"), &json!("HTTP_STATUS")), "{play}");
+    assert_eq!(play["error"]["message"], "the server answered with status 401", "{play}");
+    let odd_url = format!("http://{}/mcp", odd.at());
+    let play = stage.run(&stage.flow(linked("Told", "wrong", &odd_url)).await, json!({})).await;
+    assert_eq!(odd.heard().last().expect("was called").authorization, "Bearer t0ken-hush-hush");
+    assert_eq!((&play["error"]["code"], &play["error"]["message"]), (&json!("MCP_ERROR"), &json!("no to Bearer ***")));
+    let play = stage.run(&stage.flow(linked("Elsewhere", "good", &odd_url)).await, json!({})).await;
+    assert_eq!((&play["error"]["code"], odd.heard().len()), (&json!("LINK_HOST"), 1), "{play}");
+}

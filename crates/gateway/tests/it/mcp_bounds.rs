@@ -46,6 +46,7 @@ async fn a_token_is_good_for_its_scopes_alone() {
         assert_eq!(said.status, 403, "{}", said.text());
         let challenge = format!("Bearer realm=\"flow8\", error=\"insufficient_scope\", scope=\"{scope}\"");
         assert_eq!(said.header("www-authenticate"), challenge);
+        assert_eq!(said.json()["id"], 7, "{}", said.text());
     }
     assert_eq!(call(&key, "order").gives(200).await["result"]["isError"], false);
     // What the API refuses, the tools refuse.
@@ -114,7 +115,6 @@ async fn what_makes_no_sense_is_answered_and_the_server_stays_up() {
         (list().header("accept", "text/html"), 406),
         (list().header("content-type", "text/plain"), 415),
         (port.old(&key, "tools/list", json!({})).header("mcp-protocol-version", "1999-01-01"), 400),
-        (raw(r#"{"jsonrpc": "2.0", "method": 3, "id": {}}"#), 415),
         (raw(&" ".repeat(5_000_000)), 413),
         (Ask::new(port.at, "GET /mcp").bearer(&key), 405),
         (Ask::new(port.at, "DELETE /mcp").bearer(&key), 405),
@@ -123,10 +123,8 @@ async fn what_makes_no_sense_is_answered_and_the_server_stays_up() {
     for (ask, status) in statuses {
         let said = ask.send().await;
         assert_eq!(said.status.as_u16(), status, "{}", said.text());
-    }
-    for wrong in [json!([1]), json!("x"), json!(null)] {
-        let said = port.ask(&key, "tools/call", json!({"name": "order", "arguments": wrong})).send().await;
-        assert!(said.status.is_success() || said.status.is_client_error(), "{}", said.text());
+        assert_eq!(said.header("content-type").split(';').next(), Some("application/json"), "{}", said.text());
+        assert!(said.json()["error"].is_object() || said.json()["error"].is_string(), "{}", said.text());
     }
     let key_of = json!({"name": "order", "arguments": {"n": 1}, "_meta": {"flow8/idempotencyKey": 5}});
     let said = port.ask(&key, "tools/call", key_of).gives(200).await;
@@ -149,6 +147,60 @@ async fn what_makes_no_sense_is_answered_and_the_server_stays_up() {
     let exact = port.call(&key, "order", json!({"n": 1})).await;
     assert_eq!(exact["structuredContent"]["value"]["twice"], 2, "it still answers");
     assert_eq!(port.ask(&key, "tools/list", json!({})).gives(200).await["result"]["cacheScope"], "private");
+}
+
+/// What is answered, as far as it says what is wrong: the status, the id, the code, the message.
+async fn wrong(ask: Ask) -> (u16, Value, Value, String) {
+    let said = ask.send().await;
+    assert_eq!(said.header("content-type"), "application/json", "{}", said.text());
+    let body = said.json();
+    assert_eq!(body["jsonrpc"], "2.0", "{body}");
+    let message = body["error"]["message"].as_str().expect("a message").to_owned();
+    (said.status.as_u16(), body["id"].clone(), body["error"]["code"].clone(), message)
+}
+
+#[tokio::test]
+async fn what_has_another_shape_is_told_with_its_field_and_its_id() {
+    let stage = Stage::new().await;
+    let (port, key) = simple(&stage).await;
+    for (params, problem) in [
+        (json!({"name": "order", "arguments": [1]}), "params.arguments: is an object"),
+        (json!({"name": "order", "arguments": "x"}), "params.arguments: is an object"),
+        (json!({"name": 5, "arguments": {}}), "params.name: is a text"),
+        (json!({}), "params.name: is a text"),
+    ] {
+        let told = (200, json!(7), json!(-32_602), problem.to_owned());
+        assert_eq!(wrong(port.ask(&key, "tools/call", params.clone())).await, told);
+        let older = port.old(&key, "tools/call", params).header("mcp-protocol-version", "2025-06-18");
+        assert_eq!(wrong(older).await, told);
+    }
+    for (body, status, id, code, problem) in [
+        (r#"{"id":1}"#, 400, json!(1), -32_600, "jsonrpc: is \"2.0\""),
+        (r#"{"jsonrpc":"1.0","id":"a","method":"ping"}"#, 400, json!("a"), -32_600, "jsonrpc: is \"2.0\""),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, 400, Value::Null, -32_600, "id: is a text or a whole number"),
+        (r#"{"jsonrpc":"2.0","id":2,"method":3}"#, 400, json!(2), -32_600, "method: is a text"),
+        (
+            r#"{"jsonrpc":"2.0","id":3,"method":"tools/list","params":[]}"#,
+            200,
+            json!(3),
+            -32_602,
+            "params: is an object",
+        ),
+    ] {
+        let told = (status, id, json!(code), problem.to_owned());
+        assert_eq!(wrong(port.old(&key, "ping", json!({})).body(body)).await, told, "{body}");
+    }
+    let unknown = port.old(&key, "tools/list", json!({})).header("mcp-protocol-version", "1999-01-01");
+    let (status, id, code, message) = wrong(unknown).await;
+    assert_eq!((status, id, code), (400, json!(7), json!(-32_022)), "{message}");
+    // What the protocol is silent about is told in its words too.
+    let (status, id, _, message) = wrong(port.ask(&key, "tools/list", json!({})).header("accept", "text/html")).await;
+    assert_eq!((status, id), (406, json!(7)), "{message}");
+    assert_eq!(
+        port.call(&key, "order", Value::Null).await["isError"],
+        true,
+        "arguments may be left out; the flow misses `n`"
+    );
 }
 
 #[tokio::test]

@@ -266,7 +266,9 @@ fn told(error: &Value) -> Failure {
 /// The reply in an answer: the whole of it, or the last event that is one.
 fn reply(answer: &HttpResponse) -> Option<Value> {
     let kind = call::header(&answer.headers, "content-type").unwrap_or_default();
-    let is_reply = |message: &Value| message.get("result").is_some() || message.get("error").is_some();
+    // Whoever stands before the server, or looks at tokens, has errors of another form.
+    let is_error = |message: &Value| message.pointer("/error/code").and_then(Value::as_i64).is_some();
+    let is_reply = |message: &Value| message.get("result").is_some() || is_error(message);
     if kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
         let text = String::from_utf8_lossy(&answer.body);
         let events = sse::data(&text).into_iter().rev();
@@ -317,6 +319,15 @@ mod tests {
         assert!(matches!(json(400, "Bad Request"), Ok(Said::SpeaksNone)));
         assert!(matches!(json(404, r#"{"error":{"code":-32601,"message":"?"}}"#), Ok(Said::Error(_))));
         assert!(matches!(json(401, ""), Err(Mishap::Failed(_))));
+        for body in [r#"{"error":"UNAUTHORIZED","message":"no"}"#, r#"{"error":{"message":"no"}}"#, r#"{"error":null}"#]
+        {
+            let Err(Mishap::Failed(failure)) = json(401, body) else { panic!("{body}") };
+            assert_eq!(
+                (&*failure.code, failure.message.as_str()),
+                (HTTP_STATUS, "the server answered with status 401")
+            );
+        }
+        assert!(matches!(json(200, r#"{"error":"odd"}"#), Err(Mishap::Unknown(_))));
         assert!(matches!(json(503, ""), Err(Mishap::Failed(_))));
         assert!(matches!(json(500, ""), Err(Mishap::Unknown(_))));
     }

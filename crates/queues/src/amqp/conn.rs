@@ -8,7 +8,7 @@ use modules::provider::Dialer;
 use sdk::component::Component;
 
 use super::wire::{Args, Frame, Frames, Kind, long, method, odd, short};
-use crate::fault::{not_found, refused, said, unreachable};
+use crate::fault::{Hush, not_found, refused, unreachable};
 use crate::line::{self, Talk};
 
 /// Methods: their class, and which one of it.
@@ -45,6 +45,7 @@ pub(super) const CHANNEL: u16 = 1;
 /// A connection.
 pub(super) struct Conn {
     pub(super) talk: Talk<Frame>,
+    hush: Hush,
 }
 
 /// Connects, signs in, and opens a channel.
@@ -53,7 +54,7 @@ pub(super) async fn connect(dialer: &Arc<Dialer>, component: &Component) -> Resu
     let mut line = line::open(dialer, component, (&config.host, config.port(), config.tls)).await?;
     let hello = tokio::io::AsyncWriteExt::write_all(&mut line, b"AMQP\0\0\x09\x01").await;
     hello.map_err(|error| unreachable(format!("the connection was lost: {error}")))?;
-    let mut conn = Conn { talk: Talk::start(line, Frames) };
+    let mut conn = Conn { talk: Talk::start(line, Frames), hush: Hush::of(component) };
     let out = |failure: Failure| unreachable(format!("the server lets nobody in: {}", failure.message));
     conn.expect(0, name::START).await.map_err(out)?;
     // With these it says why it closes, and that a queue is gone.
@@ -109,12 +110,12 @@ impl Conn {
         match found {
             name::BLOCKED | name::UNBLOCKED => Ok(()),
             name::CLOSE => {
-                let failure = closed(args)?;
+                let failure = closed(args, &self.hush)?;
                 // It is told as far as it still listens.
                 let _ = self.say(0, name::CLOSE_OK, &[]).await;
                 Err(failure)
             }
-            name::CHANNEL_CLOSE => Err(closed(args)?),
+            name::CHANNEL_CLOSE => Err(closed(args, &self.hush)?),
             name::CANCEL => Err(not_found("the server says that the queue is gone")),
             _ => Err(odd()),
         }
@@ -136,9 +137,9 @@ impl Conn {
 }
 
 /// Why the server closes.
-pub(super) fn closed(args: &mut Args) -> Result<Failure, Failure> {
+pub(super) fn closed(args: &mut Args, hush: &Hush) -> Result<Failure, Failure> {
     let (code, words) = (args.u16()?, args.short()?);
-    let message = format!("the server says: {code} {}", said(&words));
+    let message = format!("the server says: {code} {}", hush.said(&words));
     Ok(match code {
         404 => not_found(message),
         // It ends, or was told to end the connection.

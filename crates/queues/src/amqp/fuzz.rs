@@ -5,6 +5,7 @@ use model::failure::Failure;
 use super::conn::{closed, name};
 use super::given::Given;
 use super::wire::{Args, Frame, Kind};
+use crate::fault::Hush;
 use crate::message::Came;
 
 pub(crate) fn messages(frames: Vec<Frame>) -> Vec<Came> {
@@ -24,7 +25,7 @@ fn step(Frame { kind, payload, .. }: Frame, given: &mut Option<Given>) -> Result
     match (kind, given.as_mut()) {
         (Kind::Method, _) => match (args.u16()?, args.u16()?) {
             name::DELIVER => *given = Some(Given::new(&mut args)?),
-            _ => return Err(closed(&mut args)?),
+            _ => return Err(closed(&mut args, &Hush::default())?),
         },
         (Kind::Head, Some(given)) => given.head(&mut args)?,
         (Kind::Body, Some(given)) => given.part(&args.0)?,

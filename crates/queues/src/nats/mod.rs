@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 
 use self::key::Key;
 use self::wire::{Lines, Published, Said, publish};
-use crate::fault::{broken, not_found, refused, said, unreachable};
+use crate::fault::{Hush, broken, not_found, refused, unreachable};
 use crate::inlet::{self, Inlet};
 use crate::line::{self, Line, Talk};
 use crate::settings::{self, Tls, invalid, odd_source};
@@ -187,6 +187,7 @@ struct Conn {
     talk: Talk<Said>,
     /// What the subjects begin with at which answers come.
     inbox: String,
+    hush: Hush,
 }
 
 /// What the server answers to a request of JetStream.
@@ -231,14 +232,16 @@ async fn connect(dialer: &Arc<Dialer>, component: &Component) -> Result<Conn, Fa
             hello["sig"] = json!(key.sign(nonce));
         }
     }
-    let mut conn = Conn { talk: Talk::start(line, Lines), inbox };
+    let mut conn = Conn { talk: Talk::start(line, Lines), inbox, hush: Hush::of(component) };
     let inbox = &conn.inbox;
     let hello = format!("CONNECT {hello}\r\nSUB {inbox}.m.* {MESSAGES}\r\nSUB {inbox}.a.* {ANSWERS}\r\nPING\r\n");
     conn.talk.say(hello.as_bytes()).await.map_err(|failure| unreachable(failure.message))?;
     loop {
         match conn.talk.answer().await.map_err(|failure| unreachable(failure.message))? {
             Said::Pong => return Ok(conn),
-            Said::Refused(said) => return Err(unreachable(format!("the server lets nobody in: {said}"))),
+            Said::Refused(said) => {
+                return Err(unreachable(format!("the server lets nobody in: {}", conn.hush.said(&said))));
+            }
             Said::Ping => conn.talk.say(b"PONG\r\n").await?,
             Said::Info(_) | Said::Published(_) => {}
         }
@@ -259,14 +262,19 @@ async fn greeting(stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
 }
 
 impl Conn {
+    /// The server says no.
+    fn refusal(&self, said: &str) -> Failure {
+        refused(format!("the server says: {}", self.hush.said(said)))
+    }
+
     /// Asks JetStream for something.
     async fn api(&mut self, subject: &str, wish: &serde_json::Value) -> Result<Answer, Failure> {
         let reply = format!("{}.a.api", self.inbox);
         self.talk.say(&publish(&format!("$JS.API.{subject}"), &reply, wish.to_string().as_bytes())).await?;
         loop {
             match self.talk.answer().await? {
-                Said::Published(answer) if answer.subject == reply => return answered(&answer),
-                Said::Refused(why) => return Err(refused(format!("the server says: {why}"))),
+                Said::Published(answer) if answer.subject == reply => return answered(&answer, &self.hush),
+                Said::Refused(why) => return Err(self.refusal(&why)),
                 Said::Ping => self.talk.say(b"PONG\r\n").await?,
                 _ => {}
             }
@@ -274,7 +282,7 @@ impl Conn {
     }
 }
 
-fn answered(answer: &Published) -> Result<Answer, Failure> {
+fn answered(answer: &Published, hush: &Hush) -> Result<Answer, Failure> {
     if let Some((503, _)) = answer.status() {
         return Err(refused("the server has no JetStream for this user"));
     }
@@ -284,6 +292,6 @@ fn answered(answer: &Published) -> Result<Answer, Failure> {
     if error.is_null() {
         return Ok(Answer::Said(answer));
     }
-    let why = said(error["description"].as_str().unwrap_or("it does not say why"));
+    let why = hush.said(error["description"].as_str().unwrap_or("it does not say why"));
     if error["code"] == 404 { Ok(Answer::Missing(why)) } else { Err(refused(format!("the server says: {why}"))) }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::wire::{Delivery, Published, Said, publish};
 use super::{ANSWERS, Answer, Conn, MESSAGES, Place, answered, nanos};
-use crate::fault::{broken, not_found, refused};
+use crate::fault::{broken, not_found};
 use crate::inlet::{Feed, Order};
 use crate::message::{Came, Headers, at, key, too_long};
 
@@ -125,9 +125,9 @@ impl Work {
         match said {
             Said::Ping => self.conn.talk.say(b"PONG\r\n").await,
             Said::Pong | Said::Info(_) => Ok(()),
-            Said::Refused(why) => Err(refused(format!("the server says: {why}"))),
+            Said::Refused(why) => Err(self.conn.refusal(&why)),
             Said::Published(answer) if answer.to == ANSWERS && answer.subject == self.looks() => {
-                match answered(&answer)? {
+                match answered(&answer, &self.conn.hush)? {
                     Answer::Said(_) => Ok(()),
                     Answer::Missing(why) => Err(not_found(format!("consumer {}: {why}", self.place.consumer))),
                 }
@@ -169,12 +169,13 @@ impl Work {
                 Ok(())
             }
             409 if words.to_ascii_lowercase().contains("deleted") => {
+                let words = self.conn.hush.said(&words);
                 Err(not_found(format!("consumer {}: {words}", self.place.consumer)))
             }
             503 => Err(not_found(format!("consumer {}: nobody answers for it", self.place.consumer))),
             // Another server takes over, or too many ask: the next request comes when this one is over.
             409 if !words.contains("Exceeded MaxRequest") => Ok(()),
-            _ => Err(refused(format!("the server says: {code} {words}"))),
+            _ => Err(self.conn.refusal(&format!("{code} {words}"))),
         }
     }
 

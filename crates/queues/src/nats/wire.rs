@@ -17,7 +17,7 @@ pub(crate) enum Said {
     Info(Bytes),
     Ping,
     Pong,
-    /// It refuses, and often hangs up.
+    /// It refuses, and often hangs up. As it came: [`Hush`](crate::fault::Hush) tells it.
     Refused(String),
     Published(Published),
 }
@@ -51,7 +51,7 @@ impl Decode for Lines {
                 "INFO" => return Ok(Said::Info(Bytes::copy_from_slice(rest.trim().as_bytes()))),
                 "PING" => return Ok(Said::Ping),
                 "PONG" => return Ok(Said::Pong),
-                "-ERR" => return Ok(Said::Refused(crate::fault::said(rest.trim().trim_matches('\'')))),
+                "-ERR" => return Ok(Said::Refused(unquoted(rest.trim()).to_owned())),
                 "MSG" => return published(from, rest, false).await.map(Said::Published),
                 "HMSG" => return published(from, rest, true).await.map(Said::Published),
                 "+OK" => {}
@@ -59,6 +59,11 @@ impl Decode for Lines {
             }
         }
     }
+}
+
+/// Without the one quote at each end.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap_or(text)
 }
 
 async fn published<R: AsyncRead + Send + Unpin>(
@@ -99,13 +104,14 @@ async fn published<R: AsyncRead + Send + Unpin>(
 }
 
 impl Published {
-    /// What the server itself says in the place of a message: 404, 408 …, and its words for it. None where this is one.
+    /// What the server itself says in the place of a message: 404, 408 …, and its words for it, as they came. None where this is
+    /// one.
     pub(super) fn status(&self) -> Option<(u16, String)> {
         let first = self.head.split(|byte| *byte == b'\n').next()?;
         let first = String::from_utf8_lossy(first);
         let said = first.strip_prefix("NATS/1.0")?.trim();
         let (code, words) = said.split_once(' ').unwrap_or((said, ""));
-        Some((code.parse().ok()?, crate::fault::said(words)))
+        Some((code.parse().ok()?, words.to_owned()))
     }
 
     /// Its headers, one after the other.

@@ -17,7 +17,7 @@ use sdk::component::Component;
 use serde::Deserialize;
 
 use self::wire::{List, Replies, Reply, command};
-use crate::fault::{broken, not_found, refused, unreachable};
+use crate::fault::{Hush, broken, not_found, refused, unreachable};
 use crate::inlet::{self, Inlet};
 use crate::line::{self, Talk};
 use crate::settings::{self, Tls};
@@ -105,7 +105,7 @@ pub(crate) async fn open(
     let (stream, group) = (place.stream.as_bytes(), place.group.as_bytes());
     let made = tells.reply(&[b"XGROUP", b"CREATE", stream, group, b"0", b"MKSTREAM"]).await?;
     match made {
-        Reply::Error(said) if !said.starts_with("BUSYGROUP") => return Err(told(&said)),
+        Reply::Error(said) if !said.starts_with("BUSYGROUP") => return Err(told(&said, &tells.hush)),
         _ => {}
     }
     let mut id = [0; 8];
@@ -117,6 +117,7 @@ pub(crate) async fn open(
 /// A connection.
 pub(super) struct Conn {
     talk: Talk<Reply>,
+    hush: Hush,
 }
 
 /// Connects, and signs in.
@@ -124,7 +125,7 @@ async fn connect(dialer: &Arc<Dialer>, component: &Component, at_once: usize) ->
     let (config, secret) = settings(component)?;
     let line = line::open(dialer, component, (&config.host, config.port, config.tls)).await?;
     let most = at_once.saturating_mul(2 * QUEUE_MESSAGE_BYTES);
-    let mut conn = Conn { talk: Talk::start(line, Replies { most }) };
+    let mut conn = Conn { talk: Talk::start(line, Replies { most }), hush: Hush::of(component) };
     let entry: Vec<Vec<u8>> = match (config.user, secret.password) {
         (Some(user), Some(password)) => vec![b"AUTH".into(), user.into(), password.into()],
         (None, Some(password)) => vec![b"AUTH".into(), password.into()],
@@ -153,27 +154,27 @@ impl Conn {
     /// What the server answers.
     async fn ask(&mut self, words: &[&[u8]]) -> Result<Reply, Failure> {
         match self.reply(words).await? {
-            Reply::Error(said) => Err(told(&said)),
+            Reply::Error(said) => Err(told(&said, &self.hush)),
             reply => Ok(reply),
         }
     }
 
     /// The list that the server answers.
     async fn list(&mut self, words: &[&[u8]]) -> Result<List, Failure> {
-        listed(self.ask(words).await?)
+        listed(self.ask(words).await?, &self.hush)
     }
 }
 
-fn listed(reply: Reply) -> Result<List, Failure> {
+fn listed(reply: Reply, hush: &Hush) -> Result<List, Failure> {
     match reply {
         Reply::List(list) => Ok(list),
         Reply::Nil => Ok(List::default()),
-        Reply::Error(said) => Err(told(&said)),
+        Reply::Error(said) => Err(told(&said, hush)),
         _ => Err(broken("the server answers something else than a list")),
     }
 }
 
-fn told(said: &str) -> Failure {
-    let message = format!("the server says: {said}");
+fn told(said: &str, hush: &Hush) -> Failure {
+    let message = format!("the server says: {}", hush.said(said));
     if said.starts_with("NOGROUP") { not_found(message) } else { refused(message) }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::entry::{Entry, entries};
 use super::wire::{List, Reply};
 use super::{Conn, Place, listed};
-use crate::fault::broken;
+use crate::fault::{Hush, broken};
 use crate::inlet::{Feed, Order};
 
 /// How the names of consumers begin, by which those of flow8 are known.
@@ -72,6 +72,7 @@ pub(super) async fn work(
     let (stream, group) = (work.place.stream.as_bytes(), work.place.group.as_bytes());
     let sweep: [&[u8]; 6] = [b"EVAL", SWEEP.as_bytes(), b"1", stream, group, gone.as_bytes()];
     if let Reply::Error(said) = work.tells.reply(&sweep).await? {
+        let said = work.tells.hush.said(&said);
         tracing::debug!(stream = work.place.stream, said, "consumers that are gone were not removed");
     }
     let mut asked: Option<Instant> = None;
@@ -110,7 +111,7 @@ pub(super) async fn work(
         match event {
             Event::Heard(reply) => {
                 asked = None;
-                let entries = entries(&work.place.stream, read(reply)?, false);
+                let entries = entries(&work.place.stream, read(reply, &work.tells.hush)?, false);
                 work.hand_out(entries).await?;
             }
             Event::Order(Some(order)) => {
@@ -151,10 +152,10 @@ async fn heard(waits: &mut Conn, asked: Option<Instant>) -> Result<Reply, Failur
 }
 
 /// The entries of what was read: `[[stream, entries]]`, or nothing where nothing came in time.
-pub(super) fn read(reply: Reply) -> Result<List, Failure> {
-    let first = listed(reply)?.items.into_iter().next();
+pub(super) fn read(reply: Reply, hush: &Hush) -> Result<List, Failure> {
+    let first = listed(reply, hush)?.items.into_iter().next();
     let Some(Reply::List(stream)) = first else { return Ok(List::default()) };
-    stream.items.into_iter().nth(1).map_or(Ok(List::default()), listed)
+    stream.items.into_iter().nth(1).map_or(Ok(List::default()), |entries| listed(entries, hush))
 }
 
 impl Work {
@@ -297,7 +298,7 @@ impl Work {
             return Err(broken("the server answers something else than what can be claimed"));
         };
         self.cursor = String::from_utf8_lossy(&cursor).into_owned();
-        let claimed = listed(claimed)?;
+        let claimed = listed(claimed, &self.tells.hush)?;
         self.hand_out(entries(&self.place.stream, claimed, true)).await
     }
 

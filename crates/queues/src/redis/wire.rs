@@ -24,6 +24,7 @@ const ITEMS: u64 = 16 << 20;
 pub(crate) enum Reply {
     Nil,
     Number(i64),
+    /// As it came: [`Hush`](crate::fault::Hush) tells it.
     Error(String),
     Bytes(Bytes),
     List(List),
@@ -136,7 +137,7 @@ fn begun(line: &[u8]) -> Result<Begun, Failure> {
     let number = || rest.parse::<i64>().map_err(|_| odd());
     Ok(match kind {
         b'+' => Begun::Whole(Reply::Bytes(Bytes::copy_from_slice(rest.as_bytes()))),
-        b'-' => Begun::Whole(Reply::Error(crate::fault::said(rest))),
+        b'-' => Begun::Whole(Reply::Error(rest.to_owned())),
         b':' => Begun::Whole(Reply::Number(number()?)),
         b'$' | b'*' if rest == "-1" => Begun::Whole(Reply::Nil),
         b'$' => Begun::Bytes(u64::try_from(number()?).map_err(|_| odd())?),

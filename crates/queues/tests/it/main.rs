@@ -1,6 +1,7 @@
 //! Every provider against a real server. What all of them do is one suite ([`cases`]); what one alone does is beside it.
 
 mod cases;
+mod echo;
 mod own;
 mod peer;
 mod relay;
@@ -90,6 +91,13 @@ fn main() {
             Ok(())
         }),
     ];
+    for (name, case) in echo::CASES {
+        let name = format!("{name}::what_the_server_says_again_is_told_without_the_secret");
+        all.push(Trial::test(name, move || {
+            runtime().block_on(case());
+            Ok(())
+        }));
+    }
     for (name, start, own) in providers {
         let shared: Server = Arc::new(LazyLock::new(start));
         all.extend(trials(name, &shared, OF_ALL));

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::peer::{Given, OfNats, PATIENCE, Peer as _, Stage, body, json, next, queues};
 
-fn with(provider: &str, config: &str, secret: &str) -> Component {
+pub(crate) fn with(provider: &str, config: &str, secret: &str) -> Component {
     Component {
         company: model::ids::CompanyId::default(),
         id: "0".into(),
