@@ -86,7 +86,7 @@ pub struct MongoStore {
     client: Client,
     db: Database,
     writer: Writer,
-    settled: Settled,
+    settled: Arc<Settled>,
 }
 
 impl MongoStore {
@@ -105,7 +105,7 @@ impl MongoStore {
             migrate::refuse_pending(&steps)?;
         }
         let writer = read(Writer::start(&client, &db).await)?;
-        Ok(Self { client, db, writer, settled: Settled::default() })
+        Ok(Self { client, db, writer, settled: Arc::default() })
     }
 
     /// The files that flows read and write, as chunks in the same database.
@@ -213,6 +213,15 @@ async fn connect(options: &MongoOptions) -> Result<(Client, Database), StoreErro
 }
 
 /// What a read gives, or what its fault means.
+/// Does something on a task of its own: whoever asked may be at something else for a while, and would keep the connection
+/// that it was given from all others.
+async fn apart<T: Send + 'static>(
+    reading: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let outcome = tokio::spawn(reading).await.map_err(|panic| StoreError::Failed(panic.to_string()))?;
+    outcome.map_err(Fault::into_store)
+}
+
 fn read<T>(outcome: Result<T, Fault>) -> Result<T, StoreError> {
     outcome.map_err(Fault::into_store)
 }
@@ -228,7 +237,8 @@ impl Store for MongoStore {
     }
 
     async fn beat(&self, replica: ReplicaId) -> Result<Option<Lease>, StoreError> {
-        read(lease::beat(&self.db, replica, self.writer.sessions()).await)
+        let (db, sessions) = (self.db.clone(), self.writer.sessions());
+        apart(async move { lease::beat(&db, replica, sessions).await }).await
     }
 
     async fn leave(&self, replica: ReplicaId) -> Result<(), StoreError> {
@@ -252,84 +262,114 @@ impl Store for MongoStore {
     }
 
     async fn header(&self, play: PlayKey) -> Result<Option<PlayHeader>, StoreError> {
-        read(read::header(&self.db, play).await)
+        let db = self.db.clone();
+        apart(async move { read::header(&db, play).await }).await
     }
 
     async fn load(&self, play: PlayKey) -> Result<Option<Loaded>, StoreError> {
-        read(read::load(&self.db, play).await)
+        let db = self.db.clone();
+        apart(async move { read::load(&db, play).await }).await
     }
 
     async fn messages(&self, play: PlayKey) -> Result<Vec<Message>, StoreError> {
-        read(read::messages(&self.db, play).await)
+        let db = self.db.clone();
+        apart(async move { read::messages(&db, play).await }).await
     }
 
     async fn headers(&self, query: &PlayQuery) -> Result<PlayPage, StoreError> {
-        read(read::headers(&self.db, query).await)
+        let db = self.db.clone();
+        let query = query.clone();
+        apart(async move { read::headers(&db, &query).await }).await
     }
 
     async fn chunks(&self, play: PlayKey, from: u64, limit: usize) -> Result<Vec<Chunk>, StoreError> {
-        read(read::chunks(&self.db, play, from, limit).await)
+        let db = self.db.clone();
+        apart(async move { read::chunks(&db, play, from, limit).await }).await
     }
 
     async fn value(&self, play: PlayKey, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        read(read::value(&self.db, play, digest).await)
+        let db = self.db.clone();
+        apart(async move { read::value(&db, play, digest).await }).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<PlayKey>, StoreError> {
-        read(read::due(&self.db, now, limit).await)
+        let db = self.db.clone();
+        apart(async move { read::due(&db, now, limit).await }).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        read(read::next_due(&self.db).await)
+        let db = self.db.clone();
+        apart(async move { read::next_due(&db).await }).await
     }
 
     async fn queue_heads(&self, company: CompanyId, flow: FlowId) -> Result<Vec<PlayKey>, StoreError> {
-        read(read::queue_heads(&self.db, company, flow).await)
+        let db = self.db.clone();
+        apart(async move { read::queue_heads(&db, company, flow).await }).await
     }
 
     async fn limit(&self, company: CompanyId, key: LimitKey) -> Result<LimitCount, StoreError> {
-        read(read::limit(&self.db, company, key).await)
+        let db = self.db.clone();
+        apart(async move { read::limit(&db, company, key).await }).await
     }
 
     async fn waits(&self, query: &WaitQuery) -> Result<Vec<Wait>, StoreError> {
-        read(read::waits(&self.db, query).await)
+        let db = self.db.clone();
+        let query = query.clone();
+        apart(async move { read::waits(&db, &query).await }).await
     }
 
     async fn feed(&self, company: Option<CompanyId>, after: u64, limit: usize) -> Result<Vec<FeedChunk>, StoreError> {
-        let upto = read(self.settled.advance(&self.db).await)?;
-        read(read::feed(&self.db, company, after, upto, limit).await)
+        let (db, settled) = (self.db.clone(), self.settled.clone());
+        let reading = async move {
+            let upto = settled.advance(&db).await?;
+            read::feed(&db, company, after, upto, limit).await
+        };
+        apart(reading).await
     }
 
     async fn feed_end(&self) -> Result<u64, StoreError> {
-        read(self.settled.advance(&self.db).await)
+        let (db, settled) = (self.db.clone(), self.settled.clone());
+        apart(async move { settled.advance(&db).await }).await
     }
 
     async fn doc(&self, key: &DocKey) -> Result<Option<Doc>, StoreError> {
-        read(read::doc(&self.db, key).await)
+        let db = self.db.clone();
+        let key = key.clone();
+        apart(async move { read::doc(&db, &key).await }).await
     }
 
     async fn doc_by(&self, unique: &UniqueKey) -> Result<Option<Doc>, StoreError> {
-        read(read::doc_by(&self.db, unique).await)
+        let db = self.db.clone();
+        let unique = unique.clone();
+        apart(async move { read::doc_by(&db, &unique).await }).await
     }
 
     async fn docs(&self, query: &DocQuery) -> Result<Vec<Doc>, StoreError> {
-        read(read::docs(&self.db, query).await)
+        let db = self.db.clone();
+        let query = query.clone();
+        apart(async move { read::docs(&db, &query).await }).await
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Doc>, StoreError> {
-        read(read::expired(&self.db, now, limit).await)
+        let db = self.db.clone();
+        apart(async move { read::expired(&db, now, limit).await }).await
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
-        read(read::audit(&self.db, query).await)
+        let db = self.db.clone();
+        let query = query.clone();
+        apart(async move { read::audit(&db, &query).await }).await
     }
 
     async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
-        read(read::audit_log(&self.db, span).await)
+        let db = self.db.clone();
+        let span = span.clone();
+        apart(async move { read::audit_log(&db, &span).await }).await
     }
 
     async fn audit_end(&self) -> Result<u64, StoreError> {
-        read(self.settled.audit_end(&self.db).await)
+        let (db, settled) = (self.db.clone(), self.settled.clone());
+        apart(async move { settled.audit_end(&db).await }).await
     }
 
     async fn shrink(&self) -> Result<bool, StoreError> {
@@ -338,7 +378,8 @@ impl Store for MongoStore {
     }
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
-        read(read::size(&self.db).await)
+        let db = self.db.clone();
+        apart(async move { read::size(&db).await }).await
     }
 
     async fn dump(&self) -> Result<Rows, StoreError> {

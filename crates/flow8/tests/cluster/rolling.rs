@@ -2,10 +2,11 @@
 //! something that asks another replica where one does not take a request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::Value;
 use store_suite::set::ReplicaSet;
+use tokio::time::Instant;
 
 use crate::replicas::{COUNT, Replicas};
 use crate::tale::LOOK;

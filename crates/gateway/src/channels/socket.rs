@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, close_code};
 use channels::{Channels, Meeting, Said, Sockets};
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use model::limits::CHANNEL_SOCKET_IN_FLIGHT;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::goodbye::Ended;
@@ -45,14 +43,18 @@ async fn listen(
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
     let mut changes = channels.changes();
-    let mut answers: FuturesUnordered<BoxFuture<'static, String>> = FuturesUnordered::new();
+    // Tasks: each goes on while something else is awaited here, and holds up nobody with what it holds.
+    let mut answers: JoinSet<String> = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = told_to_stop(stopping) => {
                 return Err(Ended(Some((close_code::AWAY, "flow8 is shutting down; connect again"))));
             }
-            Some(answer) = answers.next(), if !answers.is_empty() => send(socket, Message::text(answer)).await?,
+            // One that broke has told so in the log.
+            Some(Ok(answer)) = answers.join_next(), if !answers.is_empty() => {
+                send(socket, Message::text(answer)).await?;
+            }
             pushed = seat.pushes.recv() => match pushed {
                 Some(text) => {
                     stay(channels, meeting).await?;
@@ -75,7 +77,7 @@ async fn listen(
                 heard = Instant::now();
                 stay(channels, meeting).await?;
                 let (channels, meeting) = (channels.clone(), meeting.clone());
-                answers.push(Box::pin(async move { channels.hear(&meeting, said).await }));
+                answers.spawn(async move { channels.hear(&meeting, said).await });
             }
             // The sender lives as long as the engine.
             _ = changes.changed() => stay(channels, meeting).await?,

@@ -58,6 +58,7 @@ cases! {
         a_play_that_is_let_go_with_unread_messages_is_due
         a_revision_that_does_not_follow_is_refused
         adopted_plays_are_due_at_once
+        reads_that_nobody_goes_on_with_keep_nobody_out
         an_ended_play_keeps_its_records_and_nothing_else
         companies_are_kept_apart
         due_plays_come_in_order_and_in_fair_shares

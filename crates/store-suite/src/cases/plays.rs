@@ -1,6 +1,9 @@
 //! Plays: headers, records, values, lists, what is due, messages.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use model::batch::{Batch, WaitKind};
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
@@ -10,12 +13,19 @@ use model::play::{PlayHeader, PlayState};
 use model::time::Timestamp;
 use model::value::Value;
 use store::{Conflict, DocQuery, PlayQuery, Store};
+use tokio::time::timeout;
 
 use crate::things::{
     COMPANY, OTHER, audit_row, batch, flow, header, message, next, play, record, replica, write,
 };
 use super::waits::{wait, waits};
 use super::{admit, conflict, end, go_on, ok};
+
+/// Reads that are begun at once: more than any store does at a time.
+const READS: usize = 300;
+
+/// After that long something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn a_play_comes_back_as_it_was_written(store: Arc<dyn Store>) {
     let key = play(COMPANY, 1);
@@ -267,4 +277,23 @@ pub(super) async fn a_play_that_is_let_go_with_unread_messages_is_due(store: Arc
     again.read = vec![sent[0].id];
     ok(&store, batch([again])).await;
     assert_eq!(store.header(first.key).await.expect("reads").expect("is there").due, None);
+}
+
+/// Whoever has begun to read may be at something else for a while.
+pub(super) async fn reads_that_nobody_goes_on_with_keep_nobody_out(store: Arc<dyn Store>) {
+    let play = play(COMPANY, 1);
+    let mut begun: Vec<_> = (0..READS).map(|_| store.header(play)).collect();
+    for read in &mut begun {
+        poll_fn(|context| {
+            let _ = read.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+    let others = async {
+        for _ in 0..READS {
+            assert_eq!(store.header(play).await, Ok(None));
+        }
+    };
+    timeout(PATIENCE, others).await.expect("others read meanwhile");
 }

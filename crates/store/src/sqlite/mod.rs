@@ -26,7 +26,7 @@ use model::payload::Digest;
 use model::play::{LimitKey, PlayHeader, PlayKey};
 use model::time::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use self::dump::dump;
 
@@ -153,11 +153,21 @@ impl SqliteStore {
         query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let readers = self.readers.clone();
-        // The semaphore is never closed.
-        let permit = self.readers.permits.acquire().await.map_err(|_| StoreError::Failed("closed".into()))?;
-        let outcome = tokio::task::spawn_blocking(move || readers.run(query)).await;
-        drop(permit);
-        outcome.map_err(|panic| StoreError::Failed(panic.to_string()))?
+        let (answer, answered) = oneshot::channel();
+        // A task of its own holds the permit: whoever asked may be at something else that reads, too, and would keep
+        // all others out until that is done.
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let Ok(_permit) = readers.permits.acquire().await else { return };
+            if answer.is_closed() {
+                return;
+            }
+            let reading = readers.clone();
+            let outcome = tokio::task::spawn_blocking(move || reading.run(query)).await;
+            // Whoever asked may have gone away.
+            let _ = answer.send(outcome.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()))));
+        });
+        answered.await.map_err(|_| StoreError::Failed("the store is closing".into()))?
     }
 }
 
