@@ -363,7 +363,7 @@ impl Store for MongoStore {
 
     async fn audit_log(&self, span: &AuditSpan) -> Result<Vec<AuditEntry>, StoreError> {
         let db = self.db.clone();
-        let span = span.clone();
+        let span = *span;
         apart(async move { read::audit_log(&db, &span).await }).await
     }
 
