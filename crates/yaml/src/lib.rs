@@ -40,4 +40,11 @@ impl YamlError {
     pub(crate) fn at(position: Position, message: impl Into<String>) -> Self {
         Self { message: message.into(), line: position.line, column: position.column }
     }
+
+    /// At the end of its line at the latest: the parser counts bytes, not characters, in a directive (`%...`).
+    pub(crate) fn within(self, text: &str) -> Self {
+        let line =
+            text.replace("\r\n", "\n").split(['\n', '\r']).nth(self.line - 1).map_or(0, |line| line.chars().count());
+        Self { column: self.column.min(line + 1), ..self }
+    }
 }

@@ -35,6 +35,10 @@ impl Document {
 /// # Errors
 /// With line and column, where the text is not YAML, or is what this crate refuses.
 pub fn read(text: &str) -> Result<Document, YamlError> {
+    parse(text).map_err(|error| error.within(text))
+}
+
+fn parse(text: &str) -> Result<Document, YamlError> {
     if text.len() > DOCUMENT_BYTES {
         let message = format!("the text has more than {DOCUMENT_BYTES} bytes");
         return Err(YamlError::at(Position::START, message));

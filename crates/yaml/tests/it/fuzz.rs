@@ -3,6 +3,7 @@
 //! A short run is part of every test run. A longer one: `FLOW8_FUZZ_SECONDS=60 cargo test -p flow8-yaml fuzz`.
 
 use fuzz::Target;
+use yaml::Position;
 
 use crate::json;
 
@@ -71,16 +72,27 @@ const PIECES: &[&str] = &[
 ];
 
 fn holds(text: &str) {
-    if let Ok(document) = yaml::read(text) {
-        document.position("a[0].b");
-        let written = yaml::write(&document.value);
-        let back = yaml::read(&written).unwrap_or_else(|error| panic!("{text:?}\n{written}\n{error}"));
-        assert_eq!(back.value.to_json(), document.value.to_json(), "{text:?}");
+    match yaml::read(text) {
+        Ok(document) => {
+            let Position { line, column } = document.position("a[0].b");
+            assert!(is_in(text, line, column), "{line}:{column} in {text:?}");
+            let written = yaml::write(&document.value);
+            let back = yaml::read(&written).unwrap_or_else(|error| panic!("{text:?}\n{written}\n{error}"));
+            assert_eq!(back.value.to_json(), document.value.to_json(), "{text:?}");
+        }
+        Err(error) => assert!(is_in(text, error.line, error.column), "{error} in {text:?}"),
     }
 }
 
+/// The end of a line, and of the text, is in it.
+fn is_in(text: &str, line: usize, column: usize) -> bool {
+    let text = text.replace("\r\n", "\n");
+    let columns = text.split(['\n', '\r']).map(|line| line.chars().count()).chain([0]).nth(line.wrapping_sub(1));
+    columns.is_some_and(|columns| (1..=columns + 1).contains(&column))
+}
+
 #[test]
-fn any_bytes() {
+fn any_yaml() {
     let target = Target::new(env!("CARGO_MANIFEST_DIR"), "yaml").words(PIECES.iter().copied());
     target.at_least(2_000).holds(|bytes| holds(&String::from_utf8_lossy(bytes)));
 }

@@ -99,6 +99,8 @@ fn an_error_says_where() {
         ("a: 007", "(line 1, column 4)"),
         ("a: *b", "(line 1, column 4)"),
         ("a:\n\t- b", "(line 2, column "),
+        // Not behind the end of the line, where a directive has characters of more than one byte.
+        ("%\u{d6}\u{d6}\0", "(line 1, column 5)"),
     ] {
         let refusal = refusal(text);
         assert!(refusal.contains(place), "{text:?}: {refusal}");
