@@ -7,7 +7,7 @@ use fuzz::Target;
 use crate::stage::check;
 
 #[test]
-fn any_change() {
+fn any_archive() {
     let target = Target::new(env!("CARGO_MANIFEST_DIR"), "archive").words(["FLOW8ARC\u{1}\0\0\0", "\0\0\0"]);
     let sound = ["empty.flow8", "small.flow8"].map(|name| target.file(name).to_vec());
     assert!(sound.iter().all(|archive| check(archive).is_ok()), "archives of earlier versions are read");

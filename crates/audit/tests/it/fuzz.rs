@@ -10,7 +10,7 @@ fn is_sound(export: &[u8]) -> bool {
 }
 
 #[test]
-fn any_change() {
+fn any_export() {
     let target = Target::new(env!("CARGO_MANIFEST_DIR"), "export").words(["\n", "{}\n", "\"", "null", "[]", "\\u0000"]);
     let sound = ["two-segments.jsonl", "behind-a-checkpoint.jsonl"].map(|name| target.file(name).to_vec());
     assert!(sound.iter().all(|export| is_sound(export)), "exports of earlier versions are read");

@@ -153,7 +153,7 @@ fn hold(text: &str) {
 }
 
 #[test]
-fn any_bytes() {
+fn any_expression() {
     let names = functions().iter().map(|function| function.name);
     let target = Target::new(env!("CARGO_MANIFEST_DIR"), "expressions").words(names.chain(PIECES.iter().copied()));
     target.at_least(3_000).holds(|bytes| hold(&String::from_utf8_lossy(bytes)));
