@@ -81,8 +81,7 @@ pub async fn serve_with(
     http.timer(TokioTimer::new())
         .header_read_timeout(answers.patience())
         .max_buf_size(HEADER_BYTES)
-        .max_headers(HEADERS)
-        .pipeline_flush(true);
+        .max_headers(HEADERS);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
@@ -143,6 +142,7 @@ async fn attend(
 /// Answers the requests that come over a stream.
 async fn converse(http: http1::Builder, stream: impl Line, peer: SocketAddr, answers: impl Answers, mut stop: Stop) {
     let (stream, leftover) = Patient::new(stream, answers.patience());
+    let rest = leftover.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (answers, leftover) = (answers.clone(), leftover.clone());
         async move {
@@ -152,15 +152,22 @@ async fn converse(http: http1::Builder, stream: impl Line, peer: SocketAddr, ans
             Ok::<Response<Body>, Infallible>(answers.answer(request).await)
         }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = stop.wait() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    // The connection is dropped at the end of this, and what is left of it can be read.
+    let outcome = async {
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = stop.wait() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = outcome {
+    if let Err(error) = outcome.await {
         tracing::debug!(%error, %peer, "a connection broke off");
+        if error.is_parse() {
+            // What was wrong has been said; whatever came behind it must not make it unheard.
+            rest.drop_rest().await;
+        }
     }
 }

@@ -47,6 +47,27 @@ async fn whoever_is_slow_with_the_body_is_told_so() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_so() {
+    let stage = Stage::new().await;
+    let long = "a".repeat(100_000);
+    for (words, status) in [
+        ("GARBAGE\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: x\r\nno header\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: some\r\n\r\n", 400),
+        (&format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n"), 414),
+        (&format!("GET / HTTP/1.1\r\nhost: x\r\nlong: {long}{long}\r\n\r\n"), 431),
+        (&format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "many: x\r\n".repeat(101)), 431),
+    ] {
+        let mut stream = TcpStream::connect(stage.at).await.expect("connects");
+        stream.write_all(words.as_bytes()).await.expect("writes");
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.expect("is closed, and not reset");
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_tell_of_routes_and_not_of_what_was_asked() {
     let stage = Stage::new().await;
     let flow = stage.flow(echo()).await;
