@@ -102,21 +102,47 @@ impl Channels {
     /// # Errors
     /// With the answer, where it goes no further.
     pub async fn meet(&self, arrival: &Arrival<'_>) -> Result<Visit, Reply> {
-        let mut cors = None;
-        let met = self.find(arrival, &mut cors).await;
-        met.map_err(|problem| {
-            let mut reply = match problem {
-                Stop::Problem(problem) => problem.reply(arrival.id),
-                Stop::Reply(reply) => *reply,
-            };
-            if let Some(live) = cors {
-                live.channel.definition.cors.let_read(&arrival.head.headers, &mut reply);
+        let mut known = None;
+        let stop = match self.find(arrival, &mut known).await {
+            Ok(visit) => return Ok(visit),
+            Err(stop) => stop,
+        };
+        let mut reply = match stop {
+            Stop::Problem(problem) => {
+                if let Some(Known { live, at: Some(at), path }) = &known {
+                    let shown = (arrival.head.method.to_string(), (*path).to_owned(), 0);
+                    self.note(live, *at, shown, &info_of(arrival), (problem.status, &problem.message)).await;
+                }
+                problem.reply(arrival.id)
             }
-            reply
-        })
+            Stop::Reply(reply) => *reply,
+        };
+        if let Some(known) = known {
+            known.live.channel.definition.cors.let_read(&arrival.head.headers, &mut reply);
+        }
+        Err(reply)
     }
 
-    async fn find(&self, arrival: &Arrival<'_>, known: &mut Option<Arc<Live>>) -> Result<Visit, Stop> {
+    /// Writes down that a request that was let in is refused elsewhere: with which status, and why.
+    pub async fn note_refused(&self, visit: &Visit, arrival: &Arrival<'_>, why: (StatusCode, &str)) {
+        let shown = (arrival.head.method.to_string(), visit.path.clone(), 0);
+        self.note(&visit.live, visit.at, shown, &info_of(arrival), why).await;
+    }
+
+    pub(crate) async fn note(
+        &self,
+        live: &Live,
+        at: usize,
+        shown: (String, String, u64),
+        request: &RequestInfo,
+        (status, why): (StatusCode, &str),
+    ) {
+        let Some(route) = live.route(at) else { return };
+        let wish = Wish { company: live.company, channel: &live.channel, route, counts: Some(&live.counts) };
+        wish.note_refused(&self.engine, shown, request, (Some(status.as_u16()), why)).await;
+    }
+
+    async fn find<'r>(&self, arrival: &Arrival<'r>, known: &mut Option<Known<'r>>) -> Result<Visit, Stop> {
         if self.engine.is_draining() {
             return Err(Problem::draining().into());
         }
@@ -133,7 +159,7 @@ impl Channels {
         let (at, params) = match way {
             Way::Nowhere => return Err(self.nothing_here(arrival).into()),
             Way::OtherMethods(methods) => {
-                *known = Some(live.clone());
+                *known = Some(Known { live: live.clone(), at: None, path });
                 if is_preflight(head)
                     && let Some(reply) = definition.cors.preflight(&head.headers, &methods)
                 {
@@ -149,7 +175,7 @@ impl Channels {
             }
             Way::Route(at, params) => (at, params),
         };
-        *known = Some(live.clone());
+        *known = Some(Known { live: live.clone(), at: Some(at), path });
         let is_socket = definition.kind == Kind::Websocket;
         let with_token = if is_socket { with_token(head, &live.guard) } else { None };
         let headers = with_token.as_ref().unwrap_or(&head.headers);
@@ -195,9 +221,15 @@ impl Channels {
 
     /// Sees a request through that was let in.
     pub async fn take(&self, visit: &Visit, arrival: &Arrival<'_>, body: Bytes) -> Reply {
+        let bytes = body.len() as u64;
         let mut reply = match self.answer(visit, arrival, body).await {
             Ok(reply) => reply,
-            Err(problem) => problem.reply(arrival.id),
+            Err(problem) => {
+                let shown = (arrival.head.method.to_string(), visit.path.clone(), bytes);
+                let why = (problem.status, &*problem.message);
+                self.note(&visit.live, visit.at, shown, &info_of(arrival), why).await;
+                problem.reply(arrival.id)
+            }
         };
         visit.let_read(arrival, &mut reply);
         reply
@@ -229,11 +261,7 @@ impl Channels {
             guest: visit.guest.clone(),
             once: signed.map(|signed| (signed.digest, signed.until)),
             shown: (arrival.head.method.to_string(), visit.path.clone(), bytes.len() as u64),
-            request: RequestInfo {
-                id: Some(arrival.id.to_owned()),
-                ip: arrival.peer.map(|peer| peer.to_string()),
-                trace: arrival.trace,
-            },
+            request: info_of(arrival),
         };
         drop(bytes);
         let after = *self.engine.feed().borrow();
@@ -320,6 +348,15 @@ impl Channels {
     }
 }
 
+/// What is known of a request, however far it comes.
+struct Known<'r> {
+    live: Arc<Live>,
+    /// Its route, where its method is one that is taken.
+    at: Option<usize>,
+    /// The path below the channel.
+    path: &'r str,
+}
+
 /// Why a request goes no further.
 enum Stop {
     Problem(Problem),
@@ -330,6 +367,10 @@ impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
+}
+
+pub(crate) fn info_of(arrival: &Arrival<'_>) -> RequestInfo {
+    RequestInfo { id: Some(arrival.id.to_owned()), ip: arrival.peer.map(|peer| peer.to_string()), trace: arrival.trace }
 }
 
 /// Which channel a request is for, and the path below it.

@@ -11,13 +11,11 @@ use model::actor::{Actor, ActorKind};
 use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{CompanyId, PlayId};
-use model::limits::CHANNEL_REQUESTS_LOGGED;
 use model::payload::Digest;
 use model::play::Trigger;
 use model::time::Timestamp;
 use model::value::Value;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::channel::Channel;
 use crate::door::Guest;
@@ -190,34 +188,30 @@ impl Wish<'_> {
 
     /// What is written down of a request, unless too many came.
     fn entry(&self, engine: &Engine, wanted: &Wanted) -> Option<DocWrite> {
-        self.logged(engine, wanted.shown.clone(), &wanted.request, wanted.plays.clone(), None)
+        let entry =
+            Logged { play_ids: wanted.plays.clone(), ..self.seen_as(engine, wanted.shown.clone(), &wanted.request) };
+        self.counts?.log.write(self.company, self.channel.id, entry)
     }
 
-    /// Writes down a message that starts no play, now or ever, unless too many came.
-    pub(crate) async fn note_dead(
+    /// Writes down what starts no play, unless too much of it came: why not, and with which status it was refused,
+    /// where somebody waits for an answer.
+    pub(crate) async fn note_refused(
         &self,
         engine: &Arc<Engine>,
         shown: (String, String, u64),
         request: &RequestInfo,
-        why: &str,
+        (status, why): (Option<u16>, &str),
     ) {
-        let Some(entry) = self.logged(engine, shown, request, Vec::new(), Some(why.to_owned())) else { return };
+        let entry = Logged { status, error: Some(why.to_owned()), ..self.seen_as(engine, shown, request) };
+        let Some(counts) = self.counts else { return };
+        let Some(entry) = counts.log.write(self.company, self.channel.id, entry) else { return };
         if let Err(error) = engine.store().commit(Batch { docs: vec![entry], ..Batch::default() }).await {
-            tracing::warn!(%error, "a message that was given up is not in the log of its channel");
+            tracing::warn!(%error, "what was refused is not in the log of its channel");
         }
     }
 
-    fn logged(
-        &self,
-        engine: &Engine,
-        (method, path, bytes): (String, String, u64),
-        request: &RequestInfo,
-        play_ids: Vec<PlayId>,
-        error: Option<String>,
-    ) -> Option<DocWrite> {
-        let counts = self.counts?;
-        counts.logged.take(CHANNEL_REQUESTS_LOGGED, CHANNEL_REQUESTS_LOGGED, Instant::now()).ok()?;
-        let entry = Logged {
+    fn seen_as(&self, engine: &Engine, (method, path, bytes): (String, String, u64), request: &RequestInfo) -> Logged {
+        Logged {
             id: engine.new_id(),
             at: engine.now(),
             route_id: self.route.id,
@@ -227,10 +221,10 @@ impl Wish<'_> {
             ip: request.ip.clone(),
             bytes,
             request_id: request.id.clone().unwrap_or_default(),
-            play_ids,
-            error,
-        };
-        Some(counts.slots.write(self.company, self.channel.id, entry))
+            play_ids: Vec::new(),
+            status: None,
+            error: None,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::auth::Guard;
 use crate::channel::Channel;
 use crate::keep;
-use crate::log::Slots;
+use crate::log::Log;
 use crate::pace::Pace;
 use crate::route::{HttpMethod, Route};
 
@@ -114,8 +114,7 @@ pub(crate) struct Live {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) pace: Pace,
-    pub(crate) logged: Pace,
-    pub(crate) slots: Slots,
+    pub(crate) log: Log,
 }
 
 /// What was found, and when.

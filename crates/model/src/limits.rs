@@ -492,6 +492,15 @@ pub const CHANNEL_REQUESTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Requests through one channel that each replica writes down in a second; of more, some are passed over.
 pub const CHANNEL_REQUESTS_LOGGED: u32 = 20;
 
+/// Requests that a channel refused that are kept to be looked at.
+pub const CHANNEL_REFUSALS: u32 = 100;
+
+/// Refused requests of one channel that each replica writes down in a second; of more, some are passed over.
+pub const CHANNEL_REFUSALS_LOGGED: u32 = 1;
+
+/// Those that it writes down at once.
+pub const CHANNEL_REFUSALS_BURST: u32 = 20;
+
 /// Events of a play that wait for whoever reads them over HTTP.
 pub const CHANNEL_EVENTS_WAITING: usize = 64;
 

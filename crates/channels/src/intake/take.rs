@@ -78,7 +78,7 @@ pub(super) async fn take(engine: Arc<Engine>, way: Arc<Way>, counts: Arc<Counts>
                 why,
                 "a message can never be taken"
             );
-            wish.note_dead(&engine, shown, &request, why).await;
+            wish.note_refused(&engine, shown, &request, (None, why)).await;
         }
     }
     (ticket, taken)

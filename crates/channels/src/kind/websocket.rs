@@ -18,7 +18,7 @@ use super::http::args;
 use crate::answer::{Problem, Reply};
 use crate::auth::{AuthMode, Guard};
 use crate::channel::Definition;
-use crate::desk::{Channels, Visit, pace, refused};
+use crate::desk::{Channels, Visit, info_of, pace, refused};
 use crate::request::{Arrival, headers_of, malformed};
 use crate::route::ResponseMode;
 use crate::sockets::Connection;
@@ -94,12 +94,7 @@ impl Channels {
         let connection = Connection { id, company: live.company, channel: live.channel.id };
         let slug = Sought::Slug((*live.channel.definition.slug).into());
         let sought = arrival.port.map_or(slug, Sought::Port);
-        let request = RequestInfo {
-            id: Some(arrival.id.to_owned()),
-            ip: arrival.peer.map(|peer| peer.to_string()),
-            trace: arrival.trace,
-        };
-        Arc::new(Meeting { visit, sought, common: Value::from(common), request, connection })
+        Arc::new(Meeting { visit, sought, common: Value::from(common), request: info_of(arrival), connection })
     }
 
     /// A number that rises whenever a channel has changed: who may stay is to be asked again.
@@ -138,12 +133,17 @@ impl Channels {
         let reply_to = body.get("id").filter(|id| matches!(id, Value::Text(_) | Value::Number(_))).cloned();
         let mut fields = match self.heed(meeting, body, bytes).await {
             Ok(fields) => fields,
-            Err(problem) => vec![
-                ("type", Value::from("error")),
-                ("error", problem.code.into()),
-                ("message", problem.message.into()),
-                ("statusCode", problem.status.as_u16().into()),
-            ],
+            Err(problem) => {
+                let Visit { live, at, path, .. } = &meeting.visit;
+                let shown = ("MESSAGE".to_owned(), path.clone(), bytes as u64);
+                self.note(live, *at, shown, &meeting.request, (problem.status, &problem.message)).await;
+                vec![
+                    ("type", Value::from("error")),
+                    ("error", problem.code.into()),
+                    ("message", problem.message.into()),
+                    ("statusCode", problem.status.as_u16().into()),
+                ]
+            }
         };
         fields.extend(reply_to.map(|id| ("inReplyTo", id)));
         Value::map(fields).to_json()

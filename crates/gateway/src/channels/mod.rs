@@ -116,6 +116,7 @@ impl ChannelGateway {
         match self.read(visit, body).await {
             Ok((bytes, _room)) => self.send(self.channels.take(visit, arrival, bytes).await),
             Err(error) => {
+                self.channels.note_refused(visit, arrival, (error.status, &error.message)).await;
                 let (head, body) = refuse(&error, arrival.id).into_parts();
                 // A page that may read answers may read this one.
                 let mut reply =

@@ -5,7 +5,7 @@ use engine::driver::Admit;
 use http::{Method, StatusCode};
 use model::batch::Batch;
 use model::ids::{Id, PlayId};
-use model::play::{PlayKey, Trigger};
+use model::play::{PlayKey, PlayState, Trigger};
 use model::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
             (Method::GET, "/channels/{id}/requests"),
             "listChannelRequests",
             sees,
-            "Lists the last requests, and messages, that came through.",
+            "Lists the last requests, and messages, that came through or were refused.",
             list,
         ),
         Route::new(
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
             replay,
         )
         .answers(202, "The plays are durable.")
-        .also(409, "The route is gone."),
+        .also(409, "The route or the play is gone, or the request was refused."),
     ]
 }
 
@@ -66,12 +66,21 @@ struct ByRequest {
     request_id: String,
 }
 
-/// A request, with what the flow got of it.
+/// A request, with what became of it.
+#[derive(Serialize, JsonSchema)]
+struct RequestRow {
+    #[serde(flatten)]
+    request: Logged,
+    /// Where its play stands, that of the first flow; null where it started none, or the play is gone.
+    state: Option<PlayState>,
+}
+
+/// A request, with what became of it, and what the flow got of it.
 #[derive(Serialize, JsonSchema)]
 struct RequestView {
     #[serde(flatten)]
-    request: Logged,
-    /// What the flow got; null where its play is gone.
+    row: RequestRow,
+    /// What the flow got; null where there is no play, or it is gone.
     args: Value,
 }
 
@@ -82,12 +91,27 @@ struct Replayed {
     play_ids: Vec<PlayId>,
 }
 
-async fn list(call: Call<ById, ListQuery>) -> Result<Reply<Page<Logged>>, ApiError> {
+async fn list(call: Call<ById, ListQuery>) -> Result<Reply<Page<RequestRow>>, ApiError> {
     let paging = Paging::new(call.query.page, call.query.size)?;
     let (channel, _) = found(&call, &call.path.id).await?;
     let engine = &call.app.engine;
     let requests = channels::requests(&**engine.store(), call.company()?, channel.id, engine.now()).await?;
-    Ok(Reply::ok(paging.cut(requests)))
+    let page = paging.cut(requests);
+    let mut data = Vec::with_capacity(page.data.len());
+    for request in page.data {
+        data.push(row(&call, request).await?);
+    }
+    Ok(Reply::ok(paging.page_of(data, page.total)))
+}
+
+async fn row<P, Q, B>(call: &Call<P, Q, B>, request: Logged) -> Result<RequestRow, ApiError> {
+    let company = call.company()?;
+    let mut state = None;
+    if let Some(play) = request.play_ids.first() {
+        let header = call.app.engine.store().header(PlayKey { company, play: *play }).await?;
+        state = header.map(|header| header.state);
+    }
+    Ok(RequestRow { request, state })
 }
 
 async fn request_of(call: &Call<ByRequest>) -> Result<(channels::Channel, Logged), ApiError> {
@@ -117,12 +141,15 @@ async fn args_of(call: &Call<ByRequest>, request: &Logged) -> Result<Option<Valu
 async fn get(call: Call<ByRequest>) -> Result<Reply<RequestView>, ApiError> {
     let (_, request) = request_of(&call).await?;
     let args = args_of(&call, &request).await?.unwrap_or_default();
-    Ok(Reply::ok(RequestView { request, args }))
+    Ok(Reply::ok(RequestView { row: row(&call, request).await?, args }))
 }
 
 async fn replay(call: Call<ByRequest>) -> Result<Reply<Replayed>, ApiError> {
     let (channel, request) = request_of(&call).await?;
     let gone = |what: &str| ApiError::conflict("CONFLICT", format!("the {what} of this request is gone"));
+    if request.play_ids.is_empty() {
+        return Err(ApiError::conflict("CONFLICT", "this request was refused, and what it said was not kept"));
+    }
     let route = channel.definition.routes.iter().find(|route| route.id == request.route_id);
     let route = route.ok_or_else(|| gone("route"))?;
     let args = args_of(&call, &request).await?.ok_or_else(|| gone("play"))?;

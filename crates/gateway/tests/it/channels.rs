@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway::{ChannelGateway, Stop, serve};
-use model::limits::CHANNEL_REQUESTS_LOGGED;
+use model::limits::{CHANNEL_REFUSALS_BURST, CHANNEL_REQUESTS_LOGGED};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -245,6 +245,49 @@ async fn requests_are_kept_for_a_while_and_can_be_sent_again() {
     assert!((each_second..=most).contains(&total), "{each_second}..={most}: {total}");
     stage.world.pass(Duration::from_secs(25 * 3600));
     assert_eq!(stage.ask(&format!("GET {at}")).gives(200).await["total"], 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_kept_for_a_while_with_its_reason() {
+    let stage = Stage::new().await;
+    let port = Port::of(&stage).await;
+    let flow = stage.flow(echo()).await;
+    let mut guarded = public("guarded", route("POST", "/in", "sync", &flow));
+    guarded["authMode"] = json!("header_token");
+    guarded["auth"] = json!({"secret": "a token that is long enough"});
+    guarded["bodyLimit"] = json!(1_000);
+    guarded["routes"][0]["idempotencyHeader"] = json!("x-key");
+    let channel = make(&stage, guarded).await;
+    let at = format!("/api/channels/{}/requests", channel["id"].as_str().expect("an id"));
+    let ask = || port.ask("POST /guarded/in?token=shown").header("authorization", "Bearer a token that is long enough");
+    let taken = ask().json(json!({"n": 1})).send().await;
+    assert_eq!(taken.status, 200);
+    for (refused, status) in [
+        (port.ask("POST /guarded/in").header("authorization", "Bearer another"), 401),
+        (ask().json(json!({"long": "x".repeat(1_000)})), 413),
+        (ask().header("x-key", "").json(json!({})), 400),
+        (ask().header("content-type", "application/json").body("{"), 400),
+    ] {
+        let said = refused.send().await;
+        assert_eq!(said.status, status, "{}", said.text());
+        // The newest stands first.
+        let entry = &stage.ask(&format!("GET {at}")).gives(200).await["data"][0];
+        assert_eq!((&entry["status"], &entry["playIds"], &entry["state"]), (&json!(status), &json!([]), &Value::Null));
+        assert_eq!((&entry["error"], &entry["requestId"]), (&said.json()["message"], &said.json()["requestId"]));
+        assert!(!entry.to_string().contains("long enough") && !entry.to_string().contains("shown"), "{entry}");
+        let replay = format!("POST {at}/{}/replay", entry["id"].as_str().expect("an id"));
+        stage.ask(&replay).refused(409, "CONFLICT").await;
+    }
+    // Strangers push out nobody who was let in, and are not written down without end.
+    for _ in 0..2 * CHANNEL_REFUSALS_BURST {
+        port.ask("POST /guarded/in").send().await;
+    }
+    let list = stage.ask(&format!("GET {at}?size=100")).gives(200).await;
+    let entries = list["data"].as_array().expect("a list");
+    let (let_in, refused): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.get("status").is_none());
+    assert_eq!(let_in.len(), 1, "{list}");
+    assert_eq!((&let_in[0]["playIds"][0], &let_in[0]["state"]), (&json!(taken.header("x-play-id")), &json!("DONE")));
+    assert!((CHANNEL_REFUSALS_BURST as usize..100).contains(&refused.len()), "{}", refused.len());
 }
 
 #[tokio::test]
