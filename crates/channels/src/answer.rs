@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use engine::Engine;
 use engine::driver::{AdmitError, Report};
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use model::ids::PlayId;
 use model::play::{PlayHeader, PlayKey, PlayState};
 use model::value::Value;
 use store::StoreError;
 
+use crate::auth::Guard;
 use crate::start::{responds, shown};
 
 const PLAY_ID: HeaderName = HeaderName::from_static("x-play-id");
@@ -83,11 +84,13 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// Seconds after which to try again.
     pub(crate) retry_after: Option<u64>,
+    /// How HTTP calls the proof that is missing.
+    pub(crate) challenge: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), retry_after: None, challenge: None }
     }
 
     pub(crate) fn after(self, wait: std::time::Duration) -> Self {
@@ -99,8 +102,9 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "nothing answers here")
     }
 
-    pub(crate) fn stranger() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "this needs a proof that you may")
+    pub(crate) fn stranger(guard: &Guard) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "this needs a proof that you may");
+        Self { challenge: guard.challenge(), ..problem }
     }
 
     pub(crate) fn draining() -> Self {
@@ -118,6 +122,9 @@ impl Problem {
         let mut reply = Reply::json(self.status, &body);
         if let Some(seconds) = self.retry_after {
             reply.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            reply.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             // Whoever stands in front of it opens the next connection to another replica.

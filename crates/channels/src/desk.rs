@@ -180,9 +180,9 @@ impl Channels {
         let with_token = if is_socket { with_token(head, &live.guard) } else { None };
         let headers = with_token.as_ref().unwrap_or(&head.headers);
         if is_socket && !definition.cors.lets_connect(headers) {
-            return Err(self.stranger(arrival).into());
+            return Err(self.stranger(&live.guard, arrival).into());
         }
-        live.guard.looks_at(headers).map_err(|Stranger| self.stranger(arrival))?;
+        live.guard.looks_at(headers).map_err(|Stranger| self.stranger(&live.guard, arrival))?;
         let (guest, key) = match live.guard {
             Guard::ApiKey => {
                 let (guest, key) = self.guest(&live, headers, arrival).await?;
@@ -199,13 +199,13 @@ impl Channels {
 
     async fn guest(&self, live: &Live, headers: &HeaderMap, arrival: &Arrival<'_>) -> Result<(Guest, String), Problem> {
         let key = bearer(headers).or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
-        let Some(key) = key else { return Err(self.stranger(arrival)) };
+        let Some(key) = key else { return Err(self.stranger(&live.guard, arrival)) };
         let guest = self.doorman.guest(live.company, key).await.map_err(Problem::from)?;
-        guest.map(|guest| (guest, key.to_owned())).ok_or_else(|| self.stranger(arrival))
+        guest.map(|guest| (guest, key.to_owned())).ok_or_else(|| self.stranger(&live.guard, arrival))
     }
 
-    fn stranger(&self, arrival: &Arrival<'_>) -> Problem {
-        self.turned_away(arrival).unwrap_or_else(Problem::stranger)
+    fn stranger(&self, guard: &Guard, arrival: &Arrival<'_>) -> Problem {
+        self.turned_away(arrival).unwrap_or_else(|| Problem::stranger(guard))
     }
 
     fn nothing_here(&self, arrival: &Arrival<'_>) -> Problem {
@@ -238,7 +238,7 @@ impl Channels {
     async fn answer(&self, visit: &Visit, arrival: &Arrival<'_>, bytes: Bytes) -> Result<Reply, Problem> {
         let (live, route) = (&visit.live, visit.route()?);
         let signed = live.guard.reads(arrival.head, &bytes, self.engine.now());
-        let signed = signed.map_err(|Stranger| self.stranger(arrival))?;
+        let signed = signed.map_err(|Stranger| self.stranger(&live.guard, arrival))?;
         if signed.is_some() {
             pace(live)?;
         }

@@ -192,6 +192,10 @@ impl Route {
             pattern.push('/');
             let is_word =
                 |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let name = part.strip_prefix([':', '*']);
+            if name.is_some() && parts[..at].iter().any(|before| before.strip_prefix(':') == name) {
+                return Err(format!("path: has {part} twice"));
+            }
             if let Some(name) = part.strip_prefix(':').filter(|name| is_word(name)) {
                 pattern.push_str(&format!("{{{name}}}"));
             } else if let Some(name) = part.strip_prefix('*').filter(|name| is_word(name) && at + 1 == parts.len()) {

@@ -157,6 +157,11 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
+    /// How HTTP calls what this asks for; none where it has no word for it.
+    pub(crate) fn challenge(&self) -> Option<&'static str> {
+        matches!(self, Self::ApiKey | Self::Token { header: None, .. }).then_some("Bearer")
+    }
+
     /// Whether what let somebody in through another guard lets them in here too. A connection shows nothing more after it
     /// was let in; what is asked of each request by itself lets none stay.
     pub(crate) fn lets_stay(&self, before: &Self) -> bool {

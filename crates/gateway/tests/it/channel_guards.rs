@@ -67,6 +67,8 @@ async fn whoever_cannot_show_that_they_may_is_told_nothing_more() {
         assert!(!said.text().contains(SECRET) && !said.text().contains(&runs), "{}", said.text());
         if status == 401 {
             assert_eq!(said.json()["message"], "this needs a proof that you may", "{}", said.text());
+            let challenge = if matches!(path, "/token" | "/keyed") { "Bearer" } else { "" };
+            assert_eq!(said.header("www-authenticate"), challenge, "{path}");
         }
     }
     let other = stage.other_company().await;

@@ -321,6 +321,7 @@ async fn a_channel_is_checked_as_a_whole_and_its_secret_never_comes_out() {
         (routed("path", json!("a")), "routes[0].path"),
         (routed("path", json!("/a/*rest/b")), "routes[0].path"),
         (routed("path", json!("/{a}")), "routes[0].path"),
+        (routed("path", json!("/:a/b/:a")), "routes[0].path: has :a twice"),
         (routed("httpMethod", Value::Null), "routes[0].httpMethod"),
         (routed("toolName", json!("x")), "routes[0].toolName"),
         (routed("targetFlowIds", json!([])), "routes[0].targetFlowIds"),
