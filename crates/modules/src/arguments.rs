@@ -30,7 +30,7 @@ pub(crate) struct Exact(Number);
 pub(crate) struct Seconds(Duration);
 
 fn expected<E: de::Error>(what: &str, value: &Value) -> E {
-    E::custom(format!("expected {what}, not a value of type {}", value.type_name()))
+    E::custom(format!("expects {what}, not a value of type {}", value.type_name()))
 }
 
 impl<'de> Deserialize<'de> for Text {
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = Number::deserialize(deserializer)?;
         let duration = Duration::try_from_secs_f64(number.to_f64());
-        duration.map(Self).map_err(|_| de::Error::custom("expected seconds, not negative and not beyond all ages"))
+        duration.map(Self).map_err(|_| de::Error::custom("expects seconds, not negative and not beyond all ages"))
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_path_and_never_the_value() {
-        assert_eq!(read(r#"{"text":17}"#).expect_err("refused"), "text: expected a string, not a value of type number");
+        assert_eq!(read(r#"{"text":17}"#).expect_err("refused"), "text: expects a string, not a value of type number");
         for json in
             [r#"{"list":"s3cr3t"}"#, r#"{"object":"s3cr3t"}"#, r#"{"exact":"s3cr3t"}"#, r#"{"seconds":"s3cr3t"}"#]
         {

@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for Delimiter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Text::deserialize(deserializer)?.as_bytes() {
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(Self(*byte)),
-            _ => Err(de::Error::custom("expected one ASCII character, such as , or ; or a tab")),
+            _ => Err(de::Error::custom("expects one ASCII character, such as , or ; or a tab")),
         }
     }
 }

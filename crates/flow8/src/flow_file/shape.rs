@@ -2,7 +2,6 @@
 
 use engine::plan::Problem;
 use model::flow::{FlowDef, Layer};
-use model::suggest::nearest;
 use model::value::{ValueError, from_value};
 use model::{Map, Value};
 
@@ -48,18 +47,18 @@ fn one_by_one(document: &Value, mut flow: Map, first: ValueError) -> Vec<Problem
     flow.insert("layers".into(), Value::list::<Value>([]));
     let mut problems = Vec::new();
     if let Err(error) = from_value::<FlowDef>(&flow.into()) {
-        problems.push(in_words(None, "", error));
+        problems.push(below(None, "", error));
     }
     for (at, layer) in layers.as_ref().and_then(Value::as_list).unwrap_or_default().iter().enumerate() {
         if let Err(error) = from_value::<Layer>(layer) {
-            problems.push(in_words(layer_name(document, at), &format!("layers[{at}]"), error));
+            problems.push(below(layer_name(document, at), &format!("layers[{at}]"), error));
         }
     }
-    if problems.is_empty() { vec![in_words(None, "", first)] } else { problems }
+    if problems.is_empty() { vec![below(None, "", first)] } else { problems }
 }
 
-/// What does not fit, below a path, in flow8's words.
-fn in_words(layer: Option<String>, above: &str, error: ValueError) -> Problem {
+/// What does not fit, below a path.
+fn below(layer: Option<String>, above: &str, error: ValueError) -> Problem {
     let ValueError { path, message } = error;
     let path = match (above, path.as_str()) {
         (above, "") => above.to_owned(),
@@ -67,44 +66,7 @@ fn in_words(layer: Option<String>, above: &str, error: ValueError) -> Problem {
         (above, path) if path.starts_with('[') => format!("{above}{path}"),
         (above, path) => format!("{above}.{path}"),
     };
-    problem(layer, path, rephrased(&message).unwrap_or(message))
-}
-
-/// What serde says, in flow8's words; none where it says something else than it usually does.
-fn rephrased(message: &str) -> Option<String> {
-    if let Some(name) = message.strip_prefix("missing field `") {
-        return Some(format!("lacks {}", name.trim_end_matches('`')));
-    }
-    if let Some(rest) = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: ")) {
-        let (given, expected) = rest.rsplit_once(", expected ")?;
-        return Some(format!("expects {}, not {}", type_in_words(expected), given.replace('`', "")));
-    }
-    let what = ["unknown field ", "unknown variant "].into_iter().find(|what| message.starts_with(what))?;
-    let mut words = message.split('`').skip(1).step_by(2);
-    let given = words.next()?;
-    let known: Vec<&str> = words.collect();
-    let hint = match nearest(given, known.iter().copied()) {
-        Some(near) => format!("did you mean {near}?"),
-        None => format!("known are {}", known.join(", ")),
-    };
-    Some(if what.contains("field") {
-        format!("is no key here; {hint}")
-    } else {
-        format!("{given:?} is no choice here; {hint}")
-    })
-}
-
-/// A type of Rust, as people call what it holds.
-fn type_in_words(name: &str) -> &str {
-    match name {
-        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        "a map" => "an object",
-        name if name.starts_with("struct ") => "an object",
-        name => name,
-    }
+    problem(layer, path, message)
 }
 
 #[cfg(test)]
@@ -112,19 +74,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_said_in_words() {
+    fn what_does_not_fit_is_said_below() {
         for (flow, expected) in [
             ("[]", vec![("", "begins with")]),
             ("{}", vec![("", "lacks \"apiVersion: flow8/v1\""), ("", "lacks \"kind: Flow\""), ("", "lacks name")]),
             (r#"{"apiVersion":"flow8/v2","kind":"Flow","name":"x"}"#, vec![("apiVersion", "is \"flow8/v2\"")]),
-            (r#"{"apiVersion":"flow8/v1","kind":"Flow","name":1}"#, vec![("name", "expects a string, not integer 1")]),
+            (r#"{"apiVersion":"flow8/v1","kind":"Flow","name":1}"#, vec![("name", "expects a string, not 1")]),
             (
                 r#"{"apiVersion":"flow8/v1","kind":"Flow","name":"x","layers":{}}"#,
-                vec![("layers", "expects a list, not map")],
+                vec![("layers", "expects a list, not an object")],
             ),
             (
                 r#"{"apiVersion":"flow8/v1","kind":"Flow","name":"x","layers":[1]}"#,
-                vec![("layers[0]", "expects an object, not integer 1")],
+                vec![("layers[0]", "expects an object, not 1")],
             ),
             (
                 r#"{"apiVersion":"flow8/v1","kind":"Flow","name":"x","layers":[{"ref":"a","appId":"v","retry":{"cuont":1}}]}"#,
@@ -134,7 +96,7 @@ mod tests {
                 r#"{"apiVersion":"flow8/v1","kind":"Flow","name":"x","layers":[{"ref":"1a","appId":"v"},{"ref":"a","appId":"v","timeout":-1}]}"#,
                 vec![
                     ("layers[0].ref", "a ref is a letter"),
-                    ("layers[1].timeout", "expects a whole number, not integer -1"),
+                    ("layers[1].timeout", "expects a whole number of 0 or more, not -1"),
                 ],
             ),
         ] {

@@ -22,7 +22,7 @@ fn what_is_wrong_is_told_with_its_place() {
             include_str!("flows/wrong-form.yaml"),
             vec![
                 "flow.yaml:4:1: tiemout: is no key here; did you mean timeout?",
-                "flow.yaml:8:5: first index: expects a whole number, not string \"soon\"",
+                "flow.yaml:8:5: first index: expects a whole number from 0 to 4294967295, not a string",
                 "flow.yaml:11:5: second onErorr: is no key here; did you mean onError?",
                 "flow.yaml:14:5: third onError: \"skipp\" is no choice here; did you mean skip?",
                 "flow.yaml:15:5: layers[3]: lacks ref",

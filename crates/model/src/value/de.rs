@@ -12,6 +12,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor}
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
+use super::mismatch::Mismatch;
 use super::{Map, Number, Value};
 
 /// The name by which a [`Value`] field tells flow8's own serde formats that it wants, or is,
@@ -44,30 +45,6 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, ValueError> {
         let path = error.path().to_string();
         ValueError { path: if path == "." { String::new() } else { path }, message: error.into_inner().0 }
     })
-}
-
-/// What serde says went wrong, before the path is known.
-#[derive(Debug)]
-pub(super) struct Mismatch(pub(super) String);
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Mismatch {}
-
-impl de::Error for Mismatch {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
-    }
-}
-
-impl serde::ser::Error for Mismatch {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
-    }
 }
 
 /// The nearest float. One that is infinite could be read, and never be written again.
@@ -129,7 +106,7 @@ impl<'de> Deserializer<'de> for Source<'_> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
+        _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
@@ -139,7 +116,7 @@ impl<'de> Deserializer<'de> for Source<'_> {
                 de::value::MapDeserializer::new(fields.iter().map(|(key, value)| (&**key, Source(value)))),
             )),
             other => Err(de::Error::custom(format!(
-                "expected one of {} for {name}, not a value of type {}",
+                "expects one of {}, not a value of type {}",
                 variants.join(", "),
                 other.type_name()
             ))),
@@ -158,7 +135,7 @@ impl<'de> Deserializer<'de> for Source<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.0 {
-            Value::List(_) => Err(de::Error::custom("expected an object, not a list")),
+            Value::List(_) => Err(de::Error::custom("expects an object, not a list")),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -289,7 +266,7 @@ impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Number(number) => Ok(number),
-            other => Err(de::Error::custom(format!("expected a number, not a value of type {}", other.type_name()))),
+            other => Err(de::Error::custom(format!("expects a number, not a value of type {}", other.type_name()))),
         }
     }
 }
@@ -351,20 +328,17 @@ mod tests {
         assert_eq!(path(r#"{"name":"x","nmae":1}"#), "nmae");
         assert_eq!(path("{}"), "");
         let error = read(r#"{"name":"x","inner":[{"kind":4,"ratio":1}]}"#).expect_err("refused");
-        assert_eq!(
-            error.to_string(),
-            "inner[0].kind: expected one of plain, sized for Kind, not a value of type number"
-        );
+        assert_eq!(error.to_string(), "inner[0].kind: expects one of plain, sized, not a value of type number");
     }
 
     #[test]
     fn a_list_is_no_object() {
         let error = |json: &str| read(json).expect_err("refused").to_string();
-        assert_eq!(error(r#"["x",3,[],null]"#), "expected an object, not a list");
-        assert_eq!(error(r#"{"name":"x","inner":[["plain",1]]}"#), "inner[0]: expected an object, not a list");
+        assert_eq!(error(r#"["x",3,[],null]"#), "expects an object, not a list");
+        assert_eq!(error(r#"{"name":"x","inner":[["plain",1]]}"#), "inner[0]: expects an object, not a list");
         assert_eq!(
             error(r#"{"name":"x","inner":[{"kind":{"sized":[7]},"ratio":1}]}"#),
-            "inner[0].kind.sized: expected an object, not a list"
+            "inner[0].kind.sized: expects an object, not a list"
         );
     }
 

@@ -6,6 +6,7 @@
 
 mod de;
 mod json;
+mod mismatch;
 mod number;
 mod ser;
 

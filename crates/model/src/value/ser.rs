@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 use serde_json::value::RawValue;
 
-use super::de::{HAND_OVER, Mismatch, WHOLE};
+use super::de::{HAND_OVER, WHOLE};
+use super::mismatch::Mismatch;
 use super::{Map, Number, Value, ValueError};
 
 thread_local! {
