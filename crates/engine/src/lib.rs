@@ -11,6 +11,7 @@ pub mod driver;
 pub mod failpoint;
 pub mod flows;
 pub mod history;
+mod hush;
 pub mod kept;
 pub mod kv;
 pub mod links;

@@ -27,6 +27,7 @@ use model::value::Value;
 use sdk::{KvOp, Outcome};
 use serde::{Deserialize, Serialize};
 
+use crate::hush::Hush;
 use crate::plan::Plan;
 use crate::state::PlayState;
 
@@ -55,6 +56,8 @@ pub struct Ctx<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Secrets that were read for this play; none where there is no such secret.
     pub secrets: &'a HashMap<String, Option<Value>>,
+    /// What of them, and of what is sensitive, must not stand in clear.
+    pub hush: &'a Hush,
 }
 
 /// What a decision is about.

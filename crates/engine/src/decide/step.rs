@@ -158,7 +158,9 @@ pub(super) fn payload(value: Value, sensitive: &Arc<[String]>) -> Payload {
 
 fn ask_approval(ctx: Ctx<'_>, step: &StepId, layer: &PlanLayer, args: Value) -> Decision {
     let terms = layer.def.needs_approval.clone().unwrap_or_default();
-    let args = frozen(args, &layer.work);
+    let mut args = frozen(args, &layer.work);
+    // Before the digest: it is of what people are shown.
+    ctx.hush.seal(&mut args);
     Decision::record(Record::ApprovalAsked {
         step: step.clone(),
         digest: shown_digest(&args).unwrap_or_default(),

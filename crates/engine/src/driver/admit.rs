@@ -189,11 +189,11 @@ pub(super) fn slot_of(published: &Published, args: &Value) -> Result<Option<Slot
 pub(super) fn admitted(
     engine: &Engine,
     header: PlayHeader,
-    args: Value,
+    args: Payload,
     records: impl FnOnce(Payload) -> Vec<Record>,
 ) -> Result<(PlayWrite, Vec<Packed>), PackError> {
     let mut packer = Packer::new(header.key, engine.parts.seal.clone());
-    let records = records(packer.pack(&Payload::Plain(args))?);
+    let records = records(packer.pack(&args)?);
     let count = records.len() as u32;
     let mut bytes = Vec::new();
     for record in records {
@@ -341,7 +341,7 @@ impl Engine {
             ..self.new_header(admit.company, &published.at, admit.trigger, admit.actor, now)
         };
         let internal = |error: PackError| AdmitError::Internal(error.to_string());
-        let (write, large) = admitted(self, header, admit.args, |args| {
+        let (write, large) = admitted(self, header, admit.args.into(), |args| {
             let admission = Admission { args, deferred: false, keys: BTreeMap::new(), retry: None };
             let ended = Record::Ended { state: Standing::Skip, out: Payload::Plain(Value::Null), compensation: None };
             vec![Record::Admitted(admission), ended]
@@ -538,7 +538,7 @@ async fn defer(engine: &Arc<Engine>, birth: &Birth, place: SlotPlace) -> Result<
     let waits_for_slot = place == SlotPlace::Queued;
     header.due = if waits_for_slot { None } else { Some(header.start_at.unwrap_or(header.created_at)) };
     header.state = if header.slot.is_some() || header.start_at.is_some() { Standing::Deferred } else { Standing::New };
-    let (write, large) = admitted(engine, header, birth.args.clone(), |args| vec![birth.admission(args, true)])
+    let (write, large) = admitted(engine, header, birth.args.clone().into(), |args| vec![birth.admission(args, true)])
         .map_err(|error| NotBorn::Refused(AdmitError::Internal(error.to_string())))?;
     let header = write.header.clone();
     engine.put_objects(header.key, &large).await.map_err(|error| NotBorn::Refused(error.into()))?;

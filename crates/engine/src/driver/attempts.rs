@@ -84,12 +84,16 @@ impl Running {
                 Ok(ctx) => Arc::new(ctx),
                 Err(failure) => {
                     let end = AttemptEnd::Failed(failure);
-                    return Landed::Ran(step, Ran { args: None, since, log: Vec::new(), end });
+                    return Landed::Ran(step, Ran { args: None, since, log: Vec::new(), end }, None);
                 }
             };
+            let mut recalled = None;
             let end = match engine.value_of(play, &args).await {
                 Err(error) => AttemptEnd::Failed(Failure::new(code::INTERNAL_ERROR, error.to_string())),
-                Ok(args) => {
+                Ok(value) => {
+                    if args.plain().is_none() {
+                        recalled = Some(Payload::Recalled(value.clone(), Arc::new(args)));
+                    }
                     engine.at(FailPoint::BeforeEffect);
                     // Much time may have passed since the commit: others may be at it by now.
                     if let Some(owner) = owner
@@ -98,7 +102,7 @@ impl Running {
                         return Landed::Lost;
                     }
                     let began = engine.parts.world.steady();
-                    let end = engine.watch(run(args, ctx.clone()), timeout).await;
+                    let end = engine.watch(run(value, ctx.clone()), timeout).await;
                     let secrets = carried(&ctx);
                     let end = if secrets.is_empty() { end } else { shown(end, &secrets) };
                     engine.figures.attempted(module, engine.parts.world.steady().saturating_sub(began), &end);
@@ -109,7 +113,7 @@ impl Running {
                     end
                 }
             };
-            Landed::Ran(step, Ran { args: None, since, log: ctx.log.take(), end })
+            Landed::Ran(step, Ran { args: None, since, log: ctx.log.take(), end }, recalled)
         };
         let flight = Abortable::new(flight, registration);
         self.flights.push(Box::pin(flight.map(|landed| landed.unwrap_or_else(|Aborted| Landed::Nothing))));
@@ -143,7 +147,7 @@ impl Running {
                 Err(Stopped::Failed(failure)) => AttemptEnd::Failed(failure),
                 Err(Stopped::Need(needs)) => return Landed::Need(step, needs),
             };
-            Landed::Ran(step, Ran { args: frozen, since, log, end })
+            Landed::Ran(step, Ran { args: frozen, since, log, end }, None)
         }));
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::batch::PlayWrite;
 use model::failure::{Failure, code};
 use model::limits::SUBFLOW_DEPTH;
+use model::payload::Payload;
 use model::play::{ParentStep, PlayHeader};
 use model::record::{Admission, Record, StepId};
 use model::trace::SpanId;
@@ -36,8 +37,10 @@ impl Running {
         let engine = self.engine.clone();
         let parent = self.header.clone();
         let this = self.parent_step(&step, call.wait);
+        let mut shown = Payload::Plain(args.clone());
+        self.hush.seal(&mut shown);
         self.errands.push(Box::pin(async move {
-            let outcome = engine.new_child(&parent, this, &flow, args).await;
+            let outcome = engine.new_child(&parent, this, &flow, (args, shown)).await;
             Landed::Child(Box::new(Ready { step, call, outcome }))
         }));
     }
@@ -69,12 +72,13 @@ impl Running {
 }
 
 impl super::Engine {
+    /// A play with those arguments, and with those as they are written down.
     async fn new_child(
         &self,
         parent: &PlayHeader,
         this: ParentStep,
         flow: &str,
-        args: Value,
+        (args, shown): (Value, Payload),
     ) -> Result<NewPlay, Failure> {
         if this.depth > SUBFLOW_DEPTH {
             let message = format!("plays start each other {SUBFLOW_DEPTH} deep; does a flow call itself?");
@@ -103,7 +107,7 @@ impl super::Engine {
         };
         let admission =
             |args| vec![Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None })];
-        let (write, large) = admitted(self, header, args, admission)
+        let (write, large) = admitted(self, header, shown, admission)
             .map_err(|error| Failure::new(code::INTERNAL_ERROR, error.to_string()))?;
         Ok(NewPlay { write, large })
     }

@@ -26,7 +26,8 @@ pub(super) struct Found {
     step: StepId,
     outcome: Result<Facts, ReadError>,
     secrets: Vec<(String, Option<Value>)>,
-    filled: Vec<(Spot, Value)>,
+    /// Where it belongs, and what was kept elsewhere, recalled.
+    filled: Vec<(Spot, Payload)>,
 }
 
 /// Why something of a play could not be read.
@@ -85,6 +86,12 @@ impl Running {
         }));
     }
 
+    /// Has what was kept elsewhere at hand.
+    pub(super) fn refill(&mut self, spot: &Spot, recalled: Payload) {
+        self.hush.learn_of(&recalled);
+        self.state.fill(spot, recalled);
+    }
+
     pub(super) fn kv_owner(&self) -> KvOwner {
         KvOwner { company: self.key().company, flow: self.header.flow.id, group: self.plan.def.group_id }
     }
@@ -92,8 +99,9 @@ impl Running {
     /// Takes up what was found, and has the step decided on again.
     pub(super) fn found(&mut self, found: Found) {
         let Found { step, outcome, secrets, filled } = found;
-        for (spot, value) in filled {
-            self.state.fill(&spot, value);
+        secrets.iter().filter_map(|(_, secret)| secret.as_ref()).for_each(|secret| self.hush.learn(secret));
+        for (spot, recalled) in filled {
+            self.refill(&spot, recalled);
         }
         self.secrets.extend(secrets);
         match outcome {
@@ -147,7 +155,8 @@ impl Engine {
             }
         }
         for (spot, payload) in missing {
-            found.filled.push((spot, self.value_of(play, &payload).await?));
+            let value = self.value_of(play, &payload).await?;
+            found.filled.push((spot, Payload::Recalled(value, Arc::new(payload))));
         }
         found.outcome = Ok(facts);
         Ok(())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::batch::Message;
 use model::codec;
+use model::payload::Payload;
 use model::play::{PlayKey, SlotPlace};
 use model::record::{MessageBody, Record, StepId};
 use store::keys::KeysError;
@@ -194,7 +195,7 @@ impl Running {
     async fn recall_now(&mut self, step: &StepId) -> Result<(), super::facts::ReadError> {
         for (spot, payload) in self.state.missing_args(step) {
             let value = self.engine.value_of(self.key(), &payload).await?;
-            self.state.fill(&spot, value);
+            self.refill(&spot, Payload::Recalled(value, Arc::new(payload)));
         }
         Ok(())
     }
@@ -254,7 +255,11 @@ impl Running {
             let body = match message.body {
                 MessageBody::ChildEnded { step, child, company, state, out, error } => {
                     let out = match self.engine.value_of(PlayKey { company, play: child }, &out).await {
-                        Ok(value) => value.into(),
+                        Ok(value) => {
+                            // What the subflow had to seal is sealed here, too.
+                            self.hush.learn_of(&Payload::Recalled(value.clone(), Arc::new(out)));
+                            value.into()
+                        }
                         Err(error) => {
                             tracing::error!(play = %child, %error, "cannot read what a subflow gave");
                             model::Payload::default()

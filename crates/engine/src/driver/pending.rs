@@ -49,7 +49,8 @@ impl Pending {
 
 impl Running {
     /// Makes a record part of the state and of the next commit.
-    pub(super) fn record(&mut self, record: Record, at: Timestamp) {
+    pub(super) fn record(&mut self, mut record: Record, at: Timestamp) {
+        self.hush.record(&mut record);
         let mut entry = Entry { at, record };
         self.state.apply(&self.plan, &entry);
         match &entry.record {

@@ -31,6 +31,7 @@ use super::tail::Tail;
 use super::{Engine, EngineError, Report, RequestInfo, audit};
 use crate::decide::{AttemptEnd, Command, Ctx, Decision, Effect, Input, Ran, Refusal, decide};
 use crate::failpoint::FailPoint;
+use crate::hush::Hush;
 use crate::pack::{PackError, Packer};
 use crate::plan::Plan;
 use crate::state::{At, PlayState};
@@ -49,8 +50,8 @@ pub(super) enum Note {
 
 /// What came of something that was under way.
 pub(super) enum Landed {
-    /// An attempt, or a pure run, came to an end.
-    Ran(StepId, Ran),
+    /// An attempt, or a pure run, came to an end; with its arguments, where those were kept elsewhere.
+    Ran(StepId, Ran, Option<Payload>),
     /// A pure run asks for facts.
     Need(StepId, Vec<expr::Need>),
     /// Facts and values that a step asked for.
@@ -78,6 +79,8 @@ pub(super) struct Running {
     pub(super) state: PlayState,
     pub(super) packer: Packer,
     pub(super) secrets: HashMap<String, Option<Value>>,
+    /// What of them, and of what is sensitive, must not stand in clear.
+    pub(super) hush: Hush,
     pub(super) inputs: VecDeque<Input>,
     pub(super) pending: Pending,
     /// What comes after the commit.
@@ -137,6 +140,7 @@ impl Running {
             state,
             header,
             secrets: HashMap::new(),
+            hush: Hush::default(),
             inputs: VecDeque::new(),
             pending: Pending::default(),
             after: Vec::new(),
@@ -305,6 +309,7 @@ impl Running {
             replica: self.engine.replica(),
             env: &self.engine.parts.settings.env,
             secrets: &self.secrets,
+            hush: &self.hush,
         }
     }
 
@@ -384,7 +389,8 @@ impl Running {
     /// Takes up what came of something that was under way.
     pub(super) fn land(&mut self, landed: Landed) {
         match landed {
-            Landed::Ran(step, ran) => {
+            Landed::Ran(step, ran, recalled) => {
+                recalled.iter().for_each(|args| self.hush.learn_of(args));
                 // Of an attempt that was made, the outcome must not be lost to a commit that fails.
                 if self.aborts.remove(&step).is_some() {
                     self.landed.push((step.clone(), ran.clone()));

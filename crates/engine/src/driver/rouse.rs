@@ -172,7 +172,7 @@ impl Engine {
         let records =
             |args| vec![Record::Admitted(Admission { args, deferred: true, keys: BTreeMap::new(), retry: None })];
         let (write, large) =
-            admitted(self, header, args, records).map_err(|error| AdmitError::Internal(error.to_string()))?;
+            admitted(self, header, args.into(), records).map_err(|error| AdmitError::Internal(error.to_string()))?;
         Ok(Some(NewPlay { write, large }))
     }
 

@@ -203,6 +203,7 @@ impl Compiler<'_> {
         {
             problems.push(place.at("needsApproval.quorum").problem("is at least 1"));
         }
+        check_sensitive(layer, &place.at("sensitive"), &mut problems);
         let (Some(mut work), true) = (work, problems.is_empty()) else { return Err(problems) };
         work.sensitive_args =
             [layer.sensitive.args.clone(), secret_places(&layer.args, work.args.eager_reads())].concat().into();
@@ -374,6 +375,35 @@ fn side(value: &Value, place: &Place, reader: &Reader<'_>, problems: &mut Vec<Pr
             None
         }
     }
+}
+
+/// Whatever is marked must be something: a pointer that is none would leave open what somebody meant to hide.
+fn check_sensitive(layer: &Layer, place: &Place, problems: &mut Vec<Problem>) {
+    for (name, pointers) in [("args", &layer.sensitive.args), ("out", &layer.sensitive.out)] {
+        for (at, pointer) in pointers.iter().enumerate() {
+            let place = place.at(&format!("{name}[{at}]"));
+            if !pointer.is_empty() && !pointer.starts_with('/') {
+                let message = format!("is a JSON pointer, such as \"/{pointer}\", not {pointer:?}; \"\" is all of it");
+                problems.push(place.problem(message));
+            } else if name == "args" && leads_nowhere(&layer.args, pointer) {
+                problems.push(place.problem(format!("{pointer} leads nowhere in args")));
+            }
+        }
+    }
+}
+
+/// Whether a pointer asks an object, as it is written in the flow, for a key that it does not have. What an expression
+/// gives is not known yet.
+fn leads_nowhere(args: &Value, pointer: &str) -> bool {
+    let above = |pointer: &str| args.pointer(pointer).is_some_and(|value| value.as_map().is_some());
+    let mut whole = pointer;
+    while let Some((parent, _)) = whole.rsplit_once('/') {
+        if args.pointer(whole).is_none() && above(parent) {
+            return true;
+        }
+        whole = parent;
+    }
+    false
 }
 
 /// JSON pointers to the strings of the arguments that read a secret.

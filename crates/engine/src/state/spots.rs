@@ -1,12 +1,9 @@
 //! [`Spot`]: where in a state a payload lies, so that one that is kept elsewhere can be brought
 //! to hand.
 
-use std::sync::Arc;
-
 use expr::Need;
 use model::payload::Payload;
 use model::record::{StepId, Undo};
-use model::value::Value;
 
 use super::{FrameId, PlayState};
 use crate::plan::{LayerIx, Plan};
@@ -85,7 +82,7 @@ impl PlayState {
     }
 
     /// Puts a value to hand. It changes nothing that is recorded.
-    pub fn fill(&mut self, spot: &Spot, value: Value) {
+    pub fn fill(&mut self, spot: &Spot, recalled: Payload) {
         let payload = match spot {
             Spot::Args => Some(&mut self.args),
             Spot::Output(id, slot) => self.frames.get_mut(id).and_then(|frame| frame.output_mut(*slot)),
@@ -98,8 +95,7 @@ impl PlayState {
             },
         };
         if let Some(payload) = payload.filter(|payload| payload.plain().is_none()) {
-            let packed = std::mem::take(payload);
-            *payload = Payload::Recalled(value, Arc::new(packed));
+            *payload = recalled;
         }
     }
 }

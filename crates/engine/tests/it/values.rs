@@ -64,8 +64,9 @@ layers:
     args: {name: pay, data: {card: "{{ $prev.args.card }}", sum: 5}}
     sensitive: {args: [/data/card], out: [/data/card]}
   - {ref: wait, appId: delay, index: 1, args: {seconds: 60}}
-  - {ref: last, appId: call, index: 2, args: {name: again, data: "{{ $prev.pay.data.card }}"}, sensitive: {args: [/data], out: [/data]}}
-  - {ref: end, appId: var, index: 3, args: {value: fine}}
+  - {ref: last, appId: call, index: 2, args: {name: again, data: "{{ $prev.pay.data.card }}"}}
+  - {ref: said, appId: log, index: 3, args: {message: "paid with {{ $prev.last.data }}"}}
+  - {ref: end, appId: fail, index: 4, args: {message: "no more of {{ $prev.last.data }}"}}
 "#,
             r#"{"card":"4111111111111111"}"#,
         )

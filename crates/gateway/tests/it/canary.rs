@@ -74,6 +74,8 @@ async fn no_secret_is_seen_anywhere() {
         stage.ask(&format!("POST /api/components/{id}/test")).gives(200).await;
     }
     let url = |path: &str| format!("http://{}{path}", peer.at());
+    let child = json!([{"ref": "got", "appId": "var", "args": {"value": "{{ $prev.args.token }}"}}]);
+    stage.flow(json!({"name": "Child", "layers": child})).await;
     let layers = json!([
         {"ref": "bearer", "appId": "curl", "linkId": "erp", "args": {"url": url("/x")}},
         {"ref": "basic", "appId": "curl", "linkId": "old", "args": {"url": url("/x")}},
@@ -82,12 +84,29 @@ async fn no_secret_is_seen_anywhere() {
         {"ref": "wrong", "appId": "db-query", "componentConfigIds": {"db": "wrong"}, "args": {"sql": "SELECT 1"}, "onError": "continue"},
         {"ref": "typed", "appId": "db-query", "args": {"sql": "SELECT $1::int", "params": ["{{ $secret.token }}"]}, "onError": "continue"},
         {"ref": "hidden", "appId": "curl", "args": {"url": url("/bad"), "bearerToken": "{{ $secret.token }}", "expectStatus": [200]}, "onError": "continue"},
+        {"ref": "echoed", "appId": "curl", "args": {"url": url("/x"), "bearerToken": "{{ $secret.token }}"}},
+        {"ref": "kept", "appId": "var", "args": {"value": "{{ $secret.token }}"}},
+        {"ref": "named", "index": 1, "appId": "var", "args": {"value": {"deep": ["x {{ $prev.kept.value }}"]}}},
+        {"ref": "logged", "index": 2, "appId": "log", "args": {"message": "m {{ $prev.named.value.deep[0] }}"}},
+        {"ref": "sub", "index": 2, "appId": "subflow", "args": {"flowId": "child", "args": {"token": "{{ $secret.token }}"}}},
+        {"ref": "after", "index": 3, "appId": "var", "args": {"value": "{{ $prev.sub.out.value }}"}},
+        {"ref": "compared", "index": 2, "appId": "var", "args": {"value": "{{ $prev.kept.value == $secret.token }}"}},
     ]);
     let flow = stage.flow(json!({"name": "Canary", "layers": layers})).await;
     let began = stage.engine.store().feed_end().await.expect("reads");
-    let play = stage.run(&flow, json!({})).await;
-    assert_eq!(play["state"], "DONE", "{play}");
-    let play = play["id"].as_str().or(play["playId"].as_str()).expect("an id").to_owned();
+    let begun = stage.ask(&format!("POST /api/flows/{flow}/run")).json(json!({})).gives(202).await;
+    let play = begun["playId"].as_str().expect("an id").to_owned();
+    let ended = stage.ended(&play).await;
+    assert_eq!(ended["state"], "DONE", "{ended}");
+    assert_eq!(
+        stage.layer(&play, "compared").await["out"]["value"],
+        true,
+        "what is sealed is there for those who work"
+    );
+    let fails = json!([{"ref": "fails", "appId": "fail", "args": {"message": "no: {{ $secret.token }}"}}]);
+    let fails = stage.flow(json!({"name": "Fails", "layers": fails})).await;
+    let failed = stage.run(&fails, json!({})).await;
+    assert_eq!((&failed["state"], &failed["error"]["message"]), (&json!("FAIL"), &json!("no: ••••••")), "{failed}");
     let heard: Vec<String> = peer.heard().into_iter().map(|heard| heard.authorization).collect();
     assert!(heard.iter().filter(|sent| sent.contains(CANARY)).count() >= 3, "they were carried: {heard:?}");
     for layer in stage.ask(&format!("GET /api/plays/{play}/layers?size=100")).gives(200).await["data"]
