@@ -14,8 +14,8 @@ use mongodb::bson::{Bson, Document, doc};
 use store::limit::limit_key_bytes;
 use store::turns::fair_share;
 use store::{
-    AuditEntry, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
-    Snapshot, StoreSize, WaitQuery,
+    AuditEntry, AuditKey, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage,
+    PlayQuery, Snapshot, StoreSize, WaitQuery,
 };
 
 use crate::fault::Fault;
@@ -307,7 +307,11 @@ pub(crate) async fn audit_log(db: &Database, span: &AuditSpan) -> Result<Vec<Aud
     }
     list(db, AUDIT, filter, List::by(doc! { "_id": 1 }).limit(span.limit), |row| {
         let company = CompanyId(keys::read_id(row.bytes("c")?)?);
-        Ok(AuditEntry { number: row.count("_id")?, company, text: row.bytes("b")?.into() })
+        let text = |field: &str| row.text(field).map(str::to_owned).unwrap_or_default();
+        let key = AuditKey { action: text("a"), entity: text("e"), entity_id: text("i") };
+        // Whoever verifies the log names what was altered, of whatever type it is now.
+        let bytes = row.bytes("b").unwrap_or_default();
+        Ok(AuditEntry { number: row.count("_id")?, company, text: bytes.into(), key })
     })
     .await
 }

@@ -398,6 +398,33 @@ pub struct AuditEntry {
     pub company: CompanyId,
     /// The row, see [`AuditRow::to_text`].
     pub text: Arc<[u8]>,
+    /// By what it is found, which is kept beside it.
+    pub key: AuditKey,
+}
+
+impl AuditEntry {
+    /// Whether it is found by what it says. The row is sealed, and what is kept beside it is not.
+    pub fn is_found_as_it_says(&self) -> bool {
+        AuditRow::from_text(&self.text).is_ok_and(|row| self.key == AuditKey::of(&row))
+    }
+}
+
+/// By what a row of the audit log is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditKey {
+    /// What was done.
+    pub action: String,
+    /// To what kind of thing.
+    pub entity: String,
+    /// To which one.
+    pub entity_id: String,
+}
+
+impl AuditKey {
+    /// That of a row.
+    pub fn of(row: &AuditRow) -> Self {
+        Self { action: row.action.clone(), entity: row.entity.clone(), entity_id: row.entity_id.clone() }
+    }
 }
 
 /// How much a store holds.

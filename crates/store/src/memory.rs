@@ -24,8 +24,8 @@ use crate::dump::{Fill, Rows};
 use crate::limit::{self, Move, Standing};
 use crate::turns::fair_share;
 use crate::{
-    AuditEntry, AuditPage, AuditQuery, AuditSpan, CommitError, Conflict, DocQuery, FeedChunk, LimitCount, Loaded,
-    PlayPage, PlayQuery, Snapshot, Store, StoreError, StoreSize, WaitQuery,
+    AuditEntry, AuditKey, AuditPage, AuditQuery, AuditSpan, CommitError, Conflict, DocQuery, FeedChunk, LimitCount,
+    Loaded, PlayPage, PlayQuery, Snapshot, Store, StoreError, StoreSize, WaitQuery,
 };
 
 /// A store in memory.
@@ -553,7 +553,8 @@ impl Store for MemoryStore {
             .take(span.limit)
             .map(|(number, row)| {
                 let text = row.to_text().map_err(|error| StoreError::Failed(error.to_string()))?;
-                Ok(AuditEntry { number: *number, company: row.company, text: text.into() })
+                let key = AuditKey::of(row);
+                Ok(AuditEntry { number: *number, company: row.company, text: text.into(), key })
             })
             .collect()
     }

@@ -94,22 +94,34 @@ fn python(export: &Path) -> Result<(), String> {
 }
 
 #[test]
-fn a_byte_that_was_flipped_in_the_store_is_found() {
+fn what_was_altered_in_the_store_is_found() {
     let flow8 = Flow8::new();
     let data = flow8.folder.path().join("data");
     sealed(&data).stop();
-    flow8.run(&["audit", "verify"]).code(0);
-    let file = rusqlite::Connection::open(data.join(FILE_NAME)).expect("opens");
-    let change =
-        "UPDATE audit SET row = CAST(replace(CAST(row AS TEXT), 'Paid', 'Said') AS BLOB) WHERE action = 'flow.create'";
-    assert_eq!(file.execute(change, ()).expect("changes"), 1);
-    let number: u64 =
-        file.query_row("SELECT number FROM audit WHERE action = 'flow.create'", (), |row| row.get(0)).expect("reads");
-    drop(file);
-    let told = flow8.run(&["audit", "verify"]).code(1);
-    assert!(told.err.starts_with(&format!("error: row {number} is not what segment")), "{told:?}");
-    let told = flow8.run(&["audit", "verify", "--json"]).code(1);
-    assert!(told.out.contains("\"rowAltered\""), "{told:?}");
+    let file = || rusqlite::Connection::open(data.join(FILE_NAME)).expect("opens");
+    let find = "SELECT number, row FROM audit WHERE action = 'flow.create'";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (number, row): (u64, Vec<u8>) = file().query_row(find, (), read).expect("reads");
+    for change in [
+        "row = CAST(replace(CAST(row AS TEXT), 'Paid', 'Said') AS BLOB)",
+        // No blob any more.
+        "row = replace(CAST(row AS TEXT), 'Paid', 'Said')",
+        "row = 7",
+        // By what it is found.
+        "action = 'flow.list'",
+        "entity_id = 'another'",
+    ] {
+        flow8.run(&["audit", "verify"]).code(0);
+        let change = format!("UPDATE audit SET {change} WHERE number = {number}");
+        assert_eq!(file().execute(&change, ()).expect("changes"), 1);
+        let told = flow8.run(&["audit", "verify"]).code(1);
+        assert!(told.err.starts_with(&format!("error: row {number} is not what segment")), "{change}: {told:?}");
+        let told = flow8.run(&["audit", "verify", "--json"]).code(1);
+        assert!(told.out.contains("\"rowAltered\""), "{change}: {told:?}");
+        let id = model::audit::AuditRow::from_text(&row).expect("a row").entity_id;
+        let back = "UPDATE audit SET row = ?, action = 'flow.create', entity_id = ? WHERE number = ?";
+        assert_eq!(file().execute(back, (&row, id, number)).expect("changes"), 1);
+    }
 }
 
 #[test]

@@ -18,8 +18,8 @@ use super::apply::{id, read_id};
 use crate::limit::limit_key_bytes;
 use crate::turns::fair_share;
 use crate::{
-    AuditEntry, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage, PlayQuery,
-    Snapshot, StoreSize, WaitQuery,
+    AuditEntry, AuditKey, AuditPage, AuditQuery, AuditSpan, DocQuery, FeedChunk, LimitCount, Loaded, PlayPage,
+    PlayQuery, Snapshot, StoreSize, WaitQuery,
 };
 
 /// The columns that make a header.
@@ -434,7 +434,7 @@ pub(super) fn audit(connection: &mut Connection, query: &AuditQuery) -> rusqlite
             query.limit, query.skip
         ))?
         .query_map(params_from_iter(values.iter()), |row| {
-            Ok((row.get(0)?, AuditRow::from_text(row.get_ref(1)?.as_blob()?).map_err(undecodable)?))
+            Ok((row.get(0)?, AuditRow::from_text(row.get_ref(1)?.as_bytes()?).map_err(undecodable)?))
         })?
         .collect::<Result<_, _>>()?;
     let total = connection
@@ -452,7 +452,8 @@ pub(super) fn audit_log(connection: &mut Connection, span: &AuditSpan) -> rusqli
         None => ("", None),
     };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT number, company, row FROM audit WHERE {of_company} number > ? AND number <= ? ORDER BY number LIMIT ?"
+        "SELECT number, company, row, action, entity, entity_id FROM audit \
+         WHERE {of_company} number > ? AND number <= ? ORDER BY number LIMIT ?"
     ))?;
     let (upto, limit) = (i64::try_from(span.upto).unwrap_or(i64::MAX), i64::try_from(span.limit).unwrap_or(i64::MAX));
     let mut values: Vec<&dyn ToSql> = company.iter().map(|company| company as &dyn ToSql).collect();
@@ -460,7 +461,13 @@ pub(super) fn audit_log(connection: &mut Connection, span: &AuditSpan) -> rusqli
     statement
         .query_map(&*values, |row| {
             let company = CompanyId(read_id(row.get_ref(1)?)?);
-            Ok(AuditEntry { number: row.get(0)?, company, text: row.get_ref(2)?.as_blob()?.into() })
+            // Whoever verifies the log names what was altered, of whatever type it is now.
+            let bytes = |at: usize| -> rusqlite::Result<Vec<u8>> {
+                Ok(row.get_ref(at)?.as_bytes().unwrap_or_default().to_vec())
+            };
+            let text = |at: usize| bytes(at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let key = AuditKey { action: text(3)?, entity: text(4)?, entity_id: text(5)? };
+            Ok(AuditEntry { number: row.get(0)?, company, text: bytes(2)?.into(), key })
         })?
         .collect()
 }
