@@ -30,7 +30,7 @@ use modules::provider::{HttpClient, HttpOptions};
 use schedules::{Figures, Keeper};
 use sdk::Registry;
 use store::memory::MemoryStore;
-use store::sqlite::{SqliteOptions, SqliteStore};
+use store::sqlite::{SqliteOptions, SqliteStore, make_folder};
 use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinSet;
@@ -160,7 +160,7 @@ impl Installation {
             Keep::InFolder => match mongo_options(config) {
                 Some(options) => {
                     // The embedded store makes the folder; here, nobody else would.
-                    std::fs::create_dir_all(folder).map_err(|source| folder_error(folder, source))?;
+                    make_folder(folder).map_err(|source| folder_error(folder, source))?;
                     let opened = MongoStore::open(&options).await?;
                     mongo = Some((opened.files(), opened.values()));
                     Arc::new(opened)

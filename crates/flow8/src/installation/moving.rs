@@ -81,7 +81,7 @@ pub async fn objects(config: &Config, over_unfinished: bool) -> Result<Objects, 
 /// # Errors
 /// Where it cannot be used.
 pub fn objects_in(folder: &Path) -> Result<Objects, OpenError> {
-    objects::in_folder(folder)
+    objects::in_folder(folder, objects::Readers::Owner)
 }
 
 /// The master key: the one that is configured, else the one in the data folder. None is made.
