@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use gateway::{Caller, Gateway};
+use gateway::{Bootstrap, Caller, Gateway};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use model::Value;
@@ -119,13 +119,12 @@ impl Api {
         }
     }
 
-    /// The API in this process.
+    /// The API in this process. No play goes on before [`Api::start`].
     ///
     /// # Errors
     /// Where flow8 cannot be put together.
     pub async fn within(config: &Config, keep: Keep) -> Result<Self, OpenError> {
         let installation = Box::new(Installation::open(config, keep, Faults::default()).await?);
-        installation.start().await?;
         let (gateway, caller) = (installation.gateway.clone(), installation.cli());
         Ok(Self(Way::Local { gateway, caller, own: Some(installation) }))
     }
@@ -133,6 +132,27 @@ impl Api {
     /// The API of an installation in this process.
     pub fn of(installation: &Installation) -> Self {
         Self(Way::Local { gateway: installation.gateway.clone(), caller: installation.cli(), own: None })
+    }
+
+    /// What was made for it, where it is in this process.
+    pub fn bootstrap(&self) -> Option<&Bootstrap> {
+        match &self.0 {
+            Way::Local { own: Some(installation), .. } => Some(&installation.bootstrap),
+            _ => None,
+        }
+    }
+
+    /// Begins to run plays, where that is done in this process.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached.
+    pub async fn start(&self) -> Result<(), CommandError> {
+        match &self.0 {
+            Way::Local { own: Some(installation), .. } => {
+                installation.start().await.map_err(|error| unreachable(error.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it is in this process: then plays run no longer than the process does.

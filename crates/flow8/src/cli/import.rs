@@ -1,14 +1,17 @@
 //! `flow8 import`: flow files into an installation.
 
+use std::fs;
 use std::path::PathBuf;
 
 use http::Method;
 use model::Value;
 
-use super::{Answer, CommandError, Exit, Session};
+use super::{Answer, CommandError, Exit, Missing, Session};
 use crate::client::{Api, Sent};
 
 /// Make flows of files, or replace those of the same permanent id
+///
+/// Where there is no installation yet, it begins one, and tells the administrator's password on stderr, once.
 #[derive(Debug, clap::Args)]
 pub(super) struct Import {
     /// Flow files
@@ -21,14 +24,17 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(&self, session: &mut Session<'_, '_>) -> Answer {
-        super::with_api(session, async |session, api| self.import(session, api).await)
+        // A file that is not there makes no installation either.
+        let texts = self.files.iter().map(|file| {
+            fs::read_to_string(file).map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))
+        });
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        super::with_api_where(session, Missing::Begun, async |session, api| self.import(session, api, texts).await)
     }
 
-    async fn import(&self, session: &mut Session<'_, '_>, api: &Api) -> Answer {
+    async fn import(&self, session: &mut Session<'_, '_>, api: &Api, texts: Vec<String>) -> Answer {
         let (mut imported, mut exit) = (Vec::new(), Exit::Ok);
-        for file in &self.files {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?;
+        for (file, text) in self.files.iter().zip(texts) {
             let path = if self.draft { "/flows/import?draft=true" } else { "/flows/import" };
             let answered = api.call(Method::POST, path, Sent::Yaml(text)).await;
             let flow = answered

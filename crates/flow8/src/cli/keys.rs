@@ -51,8 +51,14 @@ fn keeps_its_own(config: &Config) -> bool {
 }
 
 fn new_in_folder(session: &mut Session<'_, '_>, folder: &std::path::Path) -> Answer {
-    let previous =
-        replace_key_in(folder).map_err(|error| CommandError { exit: Exit::Unreachable, message: error.to_string() })?;
+    let previous = replace_key_in(folder).map_err(|error| {
+        let exit = match error {
+            OpenError::OldKey(_) => Exit::Negative,
+            OpenError::NoKey(_) => Exit::Usage,
+            _ => Exit::Unreachable,
+        };
+        CommandError { exit, message: error.to_string() }
+    })?;
     if session.globals.json {
         session.console.json(&json!({ "previous": previous }))?;
         return Ok(Exit::Ok);

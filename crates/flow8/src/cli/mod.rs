@@ -5,6 +5,7 @@
 //! its line in `commands!`. A command reads no environment, prints only through its console, and
 //! ends by returning an [`Exit`].
 
+mod administrator;
 mod archived;
 mod audit;
 mod backup;
@@ -109,9 +110,27 @@ fn runtime(threads: Option<Whole<1, 1024>>) -> Result<Runtime, CommandError> {
         .map_err(|error| CommandError { exit: Exit::Fault, message: format!("no threads can be started: {error}") })
 }
 
-/// Does something with the API: at the server that is named, or on the data folder.
+/// What a command does where there is no installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It makes nothing, and says so.
+    Refused,
+    /// It begins one.
+    Begun,
+}
+
+/// Does something with the API of an installation that is there: at the server that is named, or on the data folder.
 fn with_api<'s, 'c>(
     session: &mut Session<'s, 'c>,
+    work: impl AsyncFnOnce(&mut Session<'s, 'c>, &Api) -> Answer,
+) -> Answer {
+    with_api_where(session, Missing::Refused, work)
+}
+
+/// The same, where a command may begin an installation.
+fn with_api_where<'s, 'c>(
+    session: &mut Session<'s, 'c>,
+    missing: Missing,
     work: impl AsyncFnOnce(&mut Session<'s, 'c>, &Api) -> Answer,
 ) -> Answer {
     let remote = session.remote()?;
@@ -120,8 +139,18 @@ fn with_api<'s, 'c>(
     runtime.block_on(async {
         let api = match remote {
             Some(remote) => Api::at(remote)?,
-            None => Api::on_folder(&config).await?,
+            None => {
+                if missing == Missing::Refused {
+                    administrator::expect_begun(&config).await?;
+                }
+                Api::on_folder(&config).await?
+            }
         };
+        // Before anything else can go wrong: nobody is told again.
+        if let Some(bootstrap) = api.bootstrap() {
+            administrator::tell_apart(session, &config, bootstrap)?;
+        }
+        api.start().await?;
         let answer = work(session, &api).await;
         api.close(REST).await;
         answer

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::{Answer, CommandError, Exit, Session, SettingFlags};
+use super::{Answer, CommandError, Exit, Session, SettingFlags, administrator};
 use crate::config::{Config, Environment, Loaded, Port};
 use crate::failpoint::Faults;
 use crate::installation::{Installation, Keep, OpenError, tls};
@@ -53,10 +53,27 @@ impl Serve {
     }
 
     async fn serve(&self, loaded: Loaded, session: &mut Session<'_, '_>) -> Answer {
+        let config = loaded.config.clone();
+        let signals = (Signals::new()?, Signals::hangup()?);
+        let tls = tls::open(&config).map_err(|error| CommandError::usage(error.to_string()))?;
+        let installation = open(&config, session.environment).await?;
+        let answer = self.serve_it(loaded, session, &installation, signals, tls).await;
+        if answer.is_err() {
+            // The greeting, which tells it else, was not seen by anybody: the next start will not tell it again.
+            administrator::tell_apart(session, &config, &installation.bootstrap)?;
+        }
+        answer
+    }
+
+    async fn serve_it(
+        &self,
+        loaded: Loaded,
+        session: &mut Session<'_, '_>,
+        installation: &Installation,
+        (signals, mut hangup): (Signals, Signal),
+        tls: Option<Arc<Tls>>,
+    ) -> Answer {
         let config = &loaded.config;
-        let (signals, mut hangup) = (Signals::new()?, Signals::hangup()?);
-        let tls = tls::open(config).map_err(|error| CommandError::usage(error.to_string()))?;
-        let installation = open(config, session.environment).await?;
         let api = listen(config, config.server.port, "server.port", "SERVER_PORT").await?;
         let channels = listen(config, config.channels.port, "channels.port", "CHANNELS_PORT").await?;
         let mcp = listen(config, config.mcp.port, "mcp.port", "MCP_PORT").await?;
@@ -71,7 +88,7 @@ impl Serve {
         let mut serving = JoinSet::new();
         serving.spawn(serve_with(api, installation.gateway.clone(), tls.clone(), stop.clone(), patience));
         let channels_address = local_address(&channels)?;
-        let opened = serve_channels(&mut serving, config, &installation, (channels, tls.clone()), stop.clone());
+        let opened = serve_channels(&mut serving, config, installation, (channels, tls.clone()), stop.clone());
         let mcp_address = local_address(&mcp)?;
         let mcp_gateway = McpGateway::new(installation.gateway.clone());
         serving.spawn(serve_with(mcp, mcp_gateway, tls.clone(), stop.clone(), patience));
@@ -80,14 +97,14 @@ impl Serve {
             let gateway = Gateway::for_metrics(installation.gateway.app().clone());
             serving.spawn(serve(listener, gateway, stop.clone(), patience));
         }
-        let traces = otlp::start(config, &installation, stop.clone()).map_err(|error| fault(&error))?;
+        let traces = otlp::start(config, installation, stop.clone()).map_err(|error| fault(&error))?;
         installation.start().await.map_err(|error| fault(&error))?;
         let chores = installation.tend(config);
         installation.take_in();
         let peers_address = peers.as_ref().map(local_address).transpose()?;
         if let Some(listener) = peers {
             examples::serve_peers(&mut serving, listener, stop);
-            examples::load(&installation).await?;
+            examples::load(installation).await?;
         }
         let url = url_of(address, tls.is_some());
         let certificate = tls.as_ref().map(|tls| tls.certificate());
@@ -105,9 +122,8 @@ impl Serve {
         if let Some(file) = &self.ready_file {
             places.write(file)?;
         }
-        self.greet(config, session, &installation, &places)?;
-        let mut live =
-            Live { inputs: session.inputs(&self.settings), loaded, installation: &installation, tls, chores, url };
+        self.greet(config, session, installation, &places)?;
+        let mut live = Live { inputs: session.inputs(&self.settings), loaded, installation, tls, chores, url };
         tokio::select! {
             () = signals.told_to_stop() => {}
             never = live.follow(&mut hangup) => match never {},
@@ -152,13 +168,7 @@ impl Serve {
         writeln!(out, "  channels        {}", places.channels)?;
         writeln!(out, "  MCP             {}", places.mcp)?;
         writeln!(out, "  data folder     {}", config.data_dir.display())?;
-        if let Some((email, password)) = &installation.bootstrap.made {
-            writeln!(out, "  administrator   {email}")?;
-            if let Some(password) = password {
-                let once = "shown this once; change it with PUT /api/auth/password";
-                writeln!(out, "  password        {}   ({once})", password.reveal())?;
-            }
-        }
+        administrator::tell(out, &installation.bootstrap)?;
         if let Some(peers) = places.peers {
             writeln!(out, "  example peers   {}", url_of(peers, false))?;
             writeln!(out, "  try             flow8 run nightly-report, then flow8 plays list; see examples/README.md")?;

@@ -81,7 +81,7 @@ impl Broken<'_> {
 
     /// Settings that go together.
     fn pairs(&mut self, config: &Config) {
-        let Config { server, encryption, oauth2, storage, bootstrap, mongodb, .. } = config;
+        let Config { server, encryption, oauth2, storage, mongodb, .. } = config;
         let (s3, gcs, azure) = (&storage.s3, &storage.gcs, &storage.azure);
         for (key, is_set, other, is_other_set) in [
             ("server.tls.cert", server.tls.cert.is_some(), "server.tls.key", server.tls.key.is_some()),
@@ -137,12 +137,6 @@ impl Broken<'_> {
                 azure.container.is_some(),
             ),
             ("mongodb.database", mongodb.database.is_some(), "mongodb.uri", mongodb.uri.is_some()),
-            (
-                "bootstrap.admin_password",
-                bootstrap.admin_password.is_some(),
-                "bootstrap.admin_email",
-                bootstrap.admin_email.is_some(),
-            ),
         ] {
             if is_set && !is_other_set {
                 let variable = Setting::find(other).map_or("", |setting| setting.env[0]);

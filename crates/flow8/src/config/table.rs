@@ -248,7 +248,12 @@ pub static SETTINGS: &[Setting] = &[
     setting!(egress.ca_file, ["EGRESS_CA_FILE"], "", "More authorities to trust in outgoing calls, as PEM.").live(),
     setting!(integrations.dir, ["INTEGRATIONS_DIR"], "/app/config/integrations", "The folder of declared components.")
         .live(),
-    setting!(bootstrap.admin_email, ["FLOW8_BOOTSTRAP_ADMIN_EMAIL"], "", "The first administrator."),
+    setting!(
+        bootstrap.admin_email,
+        ["FLOW8_BOOTSTRAP_ADMIN_EMAIL"],
+        "",
+        "The first administrator; else admin@localhost."
+    ),
     setting!(
         bootstrap.admin_password,
         ["FLOW8_BOOTSTRAP_ADMIN_PASSWORD"],

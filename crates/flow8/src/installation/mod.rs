@@ -30,7 +30,7 @@ use modules::provider::{HttpClient, HttpOptions};
 use schedules::{Figures, Keeper};
 use sdk::Registry;
 use store::memory::MemoryStore;
-use store::sqlite::{SqliteOptions, SqliteStore};
+use store::sqlite::{SqliteOptions, SqliteStore, make_folder};
 use store::{DocQuery, Store};
 use store_mongo::{MongoOptions, MongoStore};
 use tokio::task::JoinSet;
@@ -160,7 +160,7 @@ impl Installation {
             Keep::InFolder => match mongo_options(config) {
                 Some(options) => {
                     // The embedded store makes the folder; here, nobody else would.
-                    std::fs::create_dir_all(folder).map_err(|source| folder_error(folder, source))?;
+                    make_folder(folder).map_err(|source| folder_error(folder, source))?;
                     let opened = MongoStore::open(&options).await?;
                     mongo = Some((opened.files(), opened.values()));
                     Arc::new(opened)
@@ -177,10 +177,16 @@ impl Installation {
         };
         let ring = Arc::new(KeyRing::new(master).after(previous_master(config, folder)?));
         let world = Arc::new(SystemWorld::with_skew(faults.skew));
-        let bootstrap = prepare(config, &*store, &ring, &world).await?;
         let options = http_options(config)?;
         let http = Arc::new(HttpClient::new(&options).map_err(|error| OpenError::Egress(error.to_string()))?);
         let backends = components::backends(&options, http.clone())?;
+        let oidc = oidc::settings(config)?;
+        let guide = Guide::new(folder)?;
+        // Whose they are does not matter yet: what is wrong with them is told before anything is made.
+        components::declared(config, CompanyId::INSTALLATION, &backends)?;
+        // The password of an administrator who is made here is told once, by whoever gets this installation: nothing
+        // may go wrong on the way there.
+        let bootstrap = prepare(config, &*store, &ring, &world).await?;
         let declared = components::declared(config, bootstrap.company, &backends)?;
         let engine = Engine::new(engine::Parts {
             store,
@@ -203,7 +209,6 @@ impl Installation {
         let ticks = Figures::default();
         let schedules = Keeper::new(engine.clone(), ticks.clone());
         let intakes = Intakes::new(engine.clone());
-        let guide = Guide::new(folder)?;
         let gateway = Gateway::new(App::new(gateway::Parts {
             engine: engine.clone(),
             ring,
@@ -213,7 +218,7 @@ impl Installation {
             retention: retention::policies(config),
             ticks,
             intakes: intakes.clone(),
-            oidc: oidc::settings(config)?,
+            oidc,
         }));
         Ok(Self { engine, gateway, bootstrap, guide, http, audit, schedules, intakes, _scratch: scratch })
     }

@@ -64,6 +64,20 @@ pub async fn is_vacant(config: &Config, over_unfinished: bool) -> Result<(), Sto
     if is_vacant { Ok(()) } else { Err(StoreError::NotEmpty(name)) }
 }
 
+/// Whether somebody has begun an installation in that store. Changes nothing, and makes nothing.
+///
+/// # Errors
+/// Where the database cannot be reached.
+pub async fn is_begun(config: &Config) -> Result<bool, StoreError> {
+    match is_vacant(config, false).await {
+        Ok(()) => Ok(false),
+        Err(StoreError::NotEmpty(_)) => Ok(true),
+        Err(error) if config.mongodb.uri.is_some() => Err(error),
+        // There is something. Whoever opens it brings it up to date, or says what is wrong with it.
+        Err(_) => Ok(true),
+    }
+}
+
 /// The files and large values that are configured.
 ///
 /// # Errors
@@ -81,7 +95,7 @@ pub async fn objects(config: &Config, over_unfinished: bool) -> Result<Objects, 
 /// # Errors
 /// Where it cannot be used.
 pub fn objects_in(folder: &Path) -> Result<Objects, OpenError> {
-    objects::in_folder(folder)
+    objects::in_folder(folder, objects::Readers::Owner)
 }
 
 /// The master key: the one that is configured, else the one in the data folder. None is made.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ::objects::{AzureOptions, Bucket, BucketError, BucketOptions, GcsOptions, Place, S3Options};
 use archive::Objects;
 use modules::provider::{LocalFiles, service_client};
+use store::sqlite::make_folder;
 use store_mongo::MongoFiles;
 
 use super::{Keep, OpenError, egress_ca, folder_error};
@@ -27,7 +28,7 @@ pub(super) async fn open(
     mongo: Option<(MongoFiles, MongoFiles)>,
 ) -> Result<Objects, OpenError> {
     if keep == Keep::InMemory {
-        return in_folder(&folder.join("objects"));
+        return in_folder(&folder.join("objects"), Readers::Owner);
     }
     if let Some((options, section)) = bucket_options(config) {
         let bucket = Bucket::open(&options, service(config)?).await;
@@ -38,7 +39,9 @@ pub(super) async fn open(
         Some((files, values)) if !config.storage.shared => {
             Ok(Objects { files: Arc::new(files), values: Arc::new(values) })
         }
-        _ => in_folder(&config.objects_dir()),
+        // Whoever shares it may be another user on another machine: there, the umask says who may read it.
+        _ if config.storage.shared => in_folder(&config.objects_dir(), Readers::Umask),
+        _ => in_folder(&config.objects_dir(), Readers::Owner),
     }
 }
 
@@ -51,11 +54,25 @@ pub(crate) fn service(config: &Config) -> Result<reqwest::Client, OpenError> {
     service_client(&config.egress.proxy(), ca.as_deref()).map_err(|error| OpenError::Egress(error.to_string()))
 }
 
+/// Who may look into a folder of objects that is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Whoever owns it.
+    Owner,
+    /// Whoever the umask lets in.
+    Umask,
+}
+
 /// Objects in a folder.
-pub(super) fn in_folder(folder: &Path) -> Result<Objects, OpenError> {
+pub(super) fn in_folder(folder: &Path, readers: Readers) -> Result<Objects, OpenError> {
     let open = |name: &str| {
         let at = folder.join(name);
-        LocalFiles::open(&at).map(Arc::new).map_err(|source| folder_error(&at, source))
+        let made = match readers {
+            Readers::Owner => make_folder(&at),
+            Readers::Umask => Ok(()),
+        };
+        let opened = made.and_then(|()| LocalFiles::open(&at));
+        opened.map(Arc::new).map_err(|source| folder_error(&at, source))
     };
     Ok(Objects { files: open(FILES)?, values: open(VALUES)? })
 }

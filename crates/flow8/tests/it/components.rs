@@ -22,6 +22,7 @@ fn a_declared_component_is_listed_tested_and_used() {
     );
     let flow8 = || Flow8::new().file("books.yml", &books).file("asks.flow", ASKS).variable("INTEGRATIONS_DIR", ".");
     let right = flow8().variable("BOOKS_PASSWORD", Postgres::PASSWORD);
+    right.run(&["import", "asks.flow"]);
     let listed = right.run(&["components", "list"]).code(0).out;
     assert!(listed.contains("db:books") && listed.contains("(from the configuration)"), "{listed}");
     assert!(right.run(&["components", "test", "books"]).code(0).out.starts_with("books works ("));
@@ -31,13 +32,13 @@ fn a_declared_component_is_listed_tested_and_used() {
     assert_eq!(right.run(&["links", "list"]).code(0).out.lines().count(), 1);
 
     let wrong = flow8().variable("BOOKS_PASSWORD", "wr0ng-one");
+    wrong.run(&["import", "asks.flow"]);
     let tested = wrong.run(&["components", "test", "books"]).code(1);
     assert!(tested.err.contains("28P01") && !tested.err.contains("wr0ng"), "{tested:?}");
     let none = flow8().run(&["config", "check"]).code(2);
     assert!(none.err.contains("BOOKS_PASSWORD") && none.err.contains("books.yml"), "{none:?}");
-    let odd =
-        Flow8::new().file("odd.yml", "{name: odd, kind: db, config: {hots: x}}").variable("INTEGRATIONS_DIR", ".");
-    let said = odd.run(&["components", "list"]);
+    let odd = flow8().file("odd.yml", "{name: odd, kind: db, config: {hots: x}}").variable("BOOKS_PASSWORD", "any-one");
+    let said = odd.run(&["import", "asks.flow"]);
     assert!(said.code != Some(0) && said.err.contains("odd.yml") && said.err.contains("hots"), "{said:?}");
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod backup;
+mod beginning;
 mod check;
 #[expect(dead_code, reason = "the gateway's own tests ask for more")]
 #[path = "../../../gateway/tests/it/client.rs"]

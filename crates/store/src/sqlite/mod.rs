@@ -29,6 +29,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::dump::dump;
+pub use self::lock::make_folder;
 
 use self::fill::Filling;
 use self::lock::Lock;
@@ -100,6 +101,10 @@ impl SqliteStore {
     pub fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(&options.folder)?;
         let path = options.folder.join(FILE_NAME);
+        // Another VFS keeps its files elsewhere.
+        if options.vfs.is_none() {
+            lock::make_database(&path)?;
+        }
         let connection = schema::open_writer(&path, options)?;
         let checkpointer = schema::open_checkpointer(&path, options)?;
         let readers = {

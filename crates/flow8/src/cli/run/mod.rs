@@ -72,6 +72,7 @@ impl Run {
             let api = Api::within(&config, Keep::InMemory)
                 .await
                 .map_err(|error| CommandError { exit: Exit::Unreachable, message: error.to_string() })?;
+            api.start().await?;
             let flow = self.load(&api, text).await?;
             let answer = self.start(session, &api, &flow).await;
             api.close(crate::cli::REST).await;
