@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::actor::Actor;
-use model::ids::{CompanyId, GroupId, UserId};
+use model::ids::{CompanyId, GroupId, Id, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vault::TokenHash;
@@ -163,6 +163,8 @@ pub struct Caller {
     pub shares: BTreeMap<GroupId, Share>,
     /// The session, where they signed in with one.
     pub session: Option<TokenHash>,
+    /// Whether they show an API key that may do less than its owner.
+    pub is_narrowed: bool,
 }
 
 impl Caller {
@@ -176,7 +178,15 @@ impl Caller {
             permissions: Permission::ALL.into(),
             shares: BTreeMap::new(),
             session: None,
+            is_narrowed: false,
         }
+    }
+
+    /// Whether an API key, which that person owns, is theirs to see and to take back. What a narrowed key is told of
+    /// is itself: else one that may only look could take back those that do the work.
+    pub(crate) fn looks_after_key(&self, key: Id, owner: UserId) -> bool {
+        let is_theirs = if self.is_narrowed { self.actor.id == Some(key) } else { self.user == Some(owner) };
+        is_theirs || self.may(Permission::Admin)
     }
 
     /// Whether they have a permission, whatever it is about.
