@@ -128,11 +128,6 @@ impl Role {
             Self::Auditor => &[FlowsView, PlaysView, AuditView],
         }
     }
-
-    /// Whether it stands above all flows' lists of roles.
-    pub fn is_admin(self) -> bool {
-        matches!(self, Self::Owner | Self::Admin)
-    }
 }
 
 /// Who may call a route.
@@ -174,7 +169,7 @@ impl Caller {
             company,
             actor: Actor::cli(),
             user: None,
-            roles: vec![Role::Owner],
+            roles: Role::ALL.into(),
             permissions: Permission::ALL.into(),
             shares: BTreeMap::new(),
             session: None,
@@ -244,6 +239,11 @@ pub(crate) fn permissions_of(roles: &[Role]) -> Vec<Permission> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flows_may_name_the_roles_there_are() {
+        assert_eq!(Role::ALL.map(Role::as_str), model::role::ROLES);
+    }
 
     #[test]
     fn whoever_builds_flows_does_not_decide_on_approvals() {
