@@ -57,3 +57,16 @@ async fn a_role_allows_what_it_allows() {
         stage.ask(line).cookie(&builder).json(json!({})).refused(403, "FORBIDDEN").await;
     }
 }
+
+#[tokio::test]
+async fn whoever_is_signed_in_reads_what_each_role_allows() {
+    let stage = Stage::new().await;
+    stage.ask("GET /api/roles").nobody().refused(401, "UNAUTHORIZED").await;
+    let sid = stage.person("bob", &["auditor"]).await;
+    let listed = stage.ask("GET /api/roles").cookie(&sid).gives(200).await;
+    let names: Vec<&Value> = listed["data"].as_array().expect("rows").iter().map(|row| &row["name"]).collect();
+    assert_eq!(names, ["owner", "admin", "builder", "operator", "approver", "auditor"]);
+    assert_eq!(listed["data"][4]["permissions"], json!(["flows:view", "plays:view", "approvals:decide"]));
+    let page = stage.ask("GET /api/roles?size=2&page=1").cookie(&sid).gives(200).await;
+    assert_eq!((&page["total"], &page["data"][0]["name"]), (&json!(6), &json!("builder")));
+}
