@@ -88,7 +88,7 @@ pub enum Role {
     Owner,
     /// Everything.
     Admin,
-    /// Makes flows, and sees them run.
+    /// Makes flows and sees them run, but does not run them.
     Builder,
     /// Runs flows, and looks after plays.
     Operator,
@@ -122,7 +122,8 @@ impl Role {
         };
         match self {
             Self::Owner | Self::Admin => &Permission::ALL,
-            Self::Builder => &[FlowsView, FlowsEdit, FlowsRun, Mcp, McpManage, PlaysView, SecretsManage],
+            // Neither to run flows nor to call them as tools: whoever makes a payment run does not start it.
+            Self::Builder => &[FlowsView, FlowsEdit, McpManage, PlaysView, SecretsManage],
             Self::Operator => &[FlowsView, FlowsRun, Mcp, McpManage, PlaysView, PlaysControl],
             Self::Approver => &[FlowsView, PlaysView, ApprovalsDecide],
             Self::Auditor => &[FlowsView, PlaysView, AuditView],
@@ -246,10 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_builds_flows_does_not_decide_on_approvals() {
+    fn who_builds_who_runs_and_who_approves_may_be_different_people() {
         let allowed = permissions_of(&[Role::Builder, Role::Operator]);
         assert!(allowed.contains(&Permission::FlowsEdit));
         assert!(!allowed.contains(&Permission::ApprovalsDecide));
         assert!(!permissions_of(&[Role::Approver]).contains(&Permission::FlowsEdit));
+        for runs in [Permission::FlowsRun, Permission::Mcp] {
+            assert!(!permissions_of(&[Role::Builder, Role::Approver]).contains(&runs), "{runs:?}");
+            assert!(permissions_of(&[Role::Operator]).contains(&runs), "{runs:?}");
+        }
+        assert!(!permissions_of(&[Role::Operator, Role::Approver]).contains(&Permission::FlowsEdit));
     }
 }

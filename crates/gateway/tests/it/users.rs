@@ -52,8 +52,14 @@ async fn a_role_allows_what_it_allows() {
     }
     let builder = stage.person("bert", &["builder"]).await;
     stage.ask("POST /api/flows").cookie(&builder).json(echo()).gives(201).await;
-    stage.ask(&run).cookie(&builder).json(json!({})).gives(202).await;
-    for line in ["GET /api/audit", "GET /api/users", "POST /api/plays/cancel", "POST /api/plays/approve"] {
+    let operator = stage.person("olga", &["operator"]).await;
+    stage.ask("POST /api/flows").cookie(&operator).json(echo()).refused(403, "FORBIDDEN").await;
+    stage.ask(&run).cookie(&operator).json(json!({})).gives(202).await;
+    // Whoever shall do both has both roles.
+    let both = stage.person("beth", &["builder", "operator"]).await;
+    stage.ask(&run).cookie(&both).json(json!({})).gives(202).await;
+    for line in [run.as_str(), "GET /api/audit", "GET /api/users", "POST /api/plays/cancel", "POST /api/plays/approve"]
+    {
         stage.ask(line).cookie(&builder).json(json!({})).refused(403, "FORBIDDEN").await;
     }
 }
