@@ -147,8 +147,11 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
         // Else a key that leaks, or is about to expire, could make itself another.
         return Err(ApiError::forbidden("sign in to make an API key; a key makes one only with the scope admin"));
     }
-    if new.name.trim().is_empty() || new.name.chars().count() > NAME_CHARS {
-        return Err(ApiError::invalid(format!("name: say what the key is for, in at most {NAME_CHARS} characters")));
+    let is_named = !new.name.trim().is_empty() && new.name.chars().count() <= NAME_CHARS;
+    if !is_named || new.name.chars().any(char::is_control) {
+        let message =
+            format!("name: say what the key is for, in at most {NAME_CHARS} characters and no control characters");
+        return Err(ApiError::invalid(message));
     }
     let mut scopes = new.scopes.clone().unwrap_or_else(|| {
         Permission::ALL.into_iter().filter(|permission| caller.may_somewhere(*permission)).collect()

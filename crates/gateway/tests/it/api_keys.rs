@@ -96,6 +96,7 @@ async fn nobody_gives_a_key_more_than_they_have() {
     let make = |body| stage.ask("POST /api/auth/api-keys").cookie(&sid).json(body);
     make(json!({"name": "x", "scopes": ["admin"]})).refused(403, "FORBIDDEN").await;
     make(json!({"name": " "})).refused(400, "VALIDATION_ERROR").await;
+    make(json!({"name": "x\r\ny"})).refused(400, "VALIDATION_ERROR").await;
     let bad = make(json!({"name": "x", "scopes": ["fly"]})).refused(400, "VALIDATION_ERROR").await;
     assert!(bad.contains("scopes[0]"), "{bad}");
     make(json!({"name": "x", "expiresAt": "2020-01-01T00:00:00Z"})).refused(400, "VALIDATION_ERROR").await;

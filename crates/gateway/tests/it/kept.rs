@@ -71,6 +71,9 @@ async fn a_secret_goes_in_and_never_comes_out() {
 #[tokio::test]
 async fn a_group_that_holds_a_flow_stays() {
     let stage = Stage::new().await;
+    for name in ["", "a\0b", "a\r\nb", "a\u{1b}[31mb"] {
+        stage.ask("POST /api/groups").json(json!({"name": name})).refused(400, "VALIDATION_ERROR").await;
+    }
     let made = stage.ask("POST /api/groups").json(json!({"name": " Finance "})).gives(201).await;
     let (id, name) = (made["id"].as_str().expect("an id"), &made["name"]);
     assert_eq!(name, "Finance");

@@ -31,7 +31,10 @@ async fn people_come_change_and_go_but_for_the_last_owner() {
     let demote = || stage.ask(&format!("PUT /api/users/{ada}")).json(json!({"roles": ["admin"]}));
     demote().refused(409, "LAST_OWNER").await;
     let change = |body: Value| stage.ask(&format!("PUT /api/users/{id}")).json(body);
-    change(json!({"name": "x".repeat(300)})).refused(400, "VALIDATION_ERROR").await;
+    for name in ["x".repeat(300), String::new(), "  ".into(), "Bob\r\nEve".into(), "B\0b".into()] {
+        let told = change(json!({"name": name})).refused(400, "VALIDATION_ERROR").await;
+        assert!(told.starts_with("name: "), "{told}");
+    }
     let changed = change(json!({"name": "Bob", "roles": ["owner", "owner"]})).gives(200).await;
     assert_eq!((&changed["name"], &changed["roles"]), (&json!("Bob"), &json!(["owner"])));
     demote().gives(200).await;
