@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::actor::Actor;
-use model::ids::{CompanyId, GroupId, UserId};
+use model::ids::{CompanyId, GroupId, Id, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vault::TokenHash;
@@ -88,7 +88,7 @@ pub enum Role {
     Owner,
     /// Everything.
     Admin,
-    /// Makes flows, and sees them run.
+    /// Makes flows and sees them run, but does not run them.
     Builder,
     /// Runs flows, and looks after plays.
     Operator,
@@ -122,16 +122,12 @@ impl Role {
         };
         match self {
             Self::Owner | Self::Admin => &Permission::ALL,
-            Self::Builder => &[FlowsView, FlowsEdit, FlowsRun, Mcp, McpManage, PlaysView, SecretsManage],
+            // Neither to run flows nor to call them as tools: whoever makes a payment run does not start it.
+            Self::Builder => &[FlowsView, FlowsEdit, McpManage, PlaysView, SecretsManage],
             Self::Operator => &[FlowsView, FlowsRun, Mcp, McpManage, PlaysView, PlaysControl],
             Self::Approver => &[FlowsView, PlaysView, ApprovalsDecide],
             Self::Auditor => &[FlowsView, PlaysView, AuditView],
         }
-    }
-
-    /// Whether it stands above all flows' lists of roles.
-    pub fn is_admin(self) -> bool {
-        matches!(self, Self::Owner | Self::Admin)
     }
 }
 
@@ -163,6 +159,8 @@ pub struct Caller {
     pub shares: BTreeMap<GroupId, Share>,
     /// The session, where they signed in with one.
     pub session: Option<TokenHash>,
+    /// Whether they show an API key that may do less than its owner.
+    pub is_narrowed: bool,
 }
 
 impl Caller {
@@ -172,11 +170,19 @@ impl Caller {
             company,
             actor: Actor::cli(),
             user: None,
-            roles: vec![Role::Owner],
+            roles: Role::ALL.into(),
             permissions: Permission::ALL.into(),
             shares: BTreeMap::new(),
             session: None,
+            is_narrowed: false,
         }
+    }
+
+    /// Whether an API key, which that person owns, is theirs to see and to take back. What a narrowed key is told of
+    /// is itself: else one that may only look could take back those that do the work.
+    pub(crate) fn looks_after_key(&self, key: Id, owner: UserId) -> bool {
+        let is_theirs = if self.is_narrowed { self.actor.id == Some(key) } else { self.user == Some(owner) };
+        is_theirs || self.may(Permission::Admin)
     }
 
     /// Whether they have a permission, whatever it is about.
@@ -236,10 +242,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_builds_flows_does_not_decide_on_approvals() {
+    fn flows_may_name_the_roles_there_are() {
+        assert_eq!(Role::ALL.map(Role::as_str), model::role::ROLES);
+    }
+
+    #[test]
+    fn who_builds_who_runs_and_who_approves_may_be_different_people() {
         let allowed = permissions_of(&[Role::Builder, Role::Operator]);
         assert!(allowed.contains(&Permission::FlowsEdit));
         assert!(!allowed.contains(&Permission::ApprovalsDecide));
         assert!(!permissions_of(&[Role::Approver]).contains(&Permission::FlowsEdit));
+        for runs in [Permission::FlowsRun, Permission::Mcp] {
+            assert!(!permissions_of(&[Role::Builder, Role::Approver]).contains(&runs), "{runs:?}");
+            assert!(permissions_of(&[Role::Operator]).contains(&runs), "{runs:?}");
+        }
+        assert!(!permissions_of(&[Role::Operator, Role::Approver]).contains(&Permission::FlowsEdit));
     }
 }

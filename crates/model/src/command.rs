@@ -27,8 +27,6 @@ pub enum Command {
         actor: Actor,
         /// The roles that person has.
         roles: Vec<String>,
-        /// Whether that person may decide whatever the roles.
-        is_admin: bool,
     },
     /// To say what became of an attempt in doubt.
     Resolve {

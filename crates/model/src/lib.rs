@@ -17,6 +17,7 @@ pub mod payload;
 pub mod play;
 pub mod record;
 pub mod retention;
+pub mod role;
 pub mod seal;
 pub mod span;
 pub mod suggest;

@@ -238,7 +238,7 @@ impl Stage {
     ) -> Result<(), EngineError> {
         let layer = self.row(play, name).await.expect("has begun").id;
         let (actor, roles) = (person(who), std::iter::once(role.to_owned()).collect());
-        let approve = Command::Approve { layer, approved, seen: None, note: None, actor, roles, is_admin: false };
+        let approve = Command::Approve { layer, approved, seen: None, note: None, actor, roles };
         self.engine.command(play, approve, &RequestInfo::default()).await
     }
 

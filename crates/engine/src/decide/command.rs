@@ -19,10 +19,10 @@ pub(super) fn command(ctx: Ctx<'_>, command: Command) -> Result<Decision, Refusa
         return Err(Refusal::Ended);
     }
     match command {
-        Command::Approve { layer, approved, seen, note, actor, roles, is_admin } => {
+        Command::Approve { layer, approved, seen, note, actor, roles } => {
             let (step, active) = find(ctx, layer, |at| matches!(at, At::Approval { .. }))?;
             let seen = as_seen(ctx, layer, active, seen)?;
-            approve(ctx, &step, Judgement { approved, seen, note, actor }, &roles, is_admin)
+            approve(ctx, &step, Judgement { approved, seen, note, actor }, &roles)
         }
         Command::Resolve { layer, decision, out, note, actor } => {
             let (step, active) = find(ctx, layer, |at| matches!(at, At::InDoubt(..)))?;
@@ -79,16 +79,10 @@ struct Judgement {
     actor: Actor,
 }
 
-fn approve(
-    ctx: Ctx<'_>,
-    step: &StepId,
-    judgement: Judgement,
-    roles: &[String],
-    is_admin: bool,
-) -> Result<Decision, Refusal> {
+fn approve(ctx: Ctx<'_>, step: &StepId, judgement: Judgement, roles: &[String]) -> Result<Decision, Refusal> {
     let Judgement { approved, seen, note, actor } = judgement;
     let terms = ctx.plan.layer(step).def.needs_approval.clone().unwrap_or_default();
-    may_decide(ctx, &terms, &actor, roles, is_admin)?;
+    may_decide(ctx, &terms, &actor, roles)?;
     if let Some(At::Approval { given, .. }) = ctx.state.active(step).map(|active| &active.at)
         && actor.user.is_some_and(|user| given.contains(&user.to_string()))
     {
@@ -104,9 +98,9 @@ fn approve(
     Ok(decision)
 }
 
-/// Roles and four eyes.
-fn may_decide(ctx: Ctx<'_>, terms: &Approval, actor: &Actor, roles: &[String], is_admin: bool) -> Result<(), Refusal> {
-    if !terms.roles.is_empty() && !is_admin && !terms.roles.iter().any(|role| roles.contains(role)) {
+/// Roles and four eyes. A list of roles binds everybody: who may change what people are gets around it in the open.
+fn may_decide(ctx: Ctx<'_>, terms: &Approval, actor: &Actor, roles: &[String]) -> Result<(), Refusal> {
+    if !terms.roles.is_empty() && !terms.roles.iter().any(|role| roles.contains(role)) {
         return Err(Refusal::Forbidden(format!("only {} may decide this", terms.roles.join(" or "))));
     }
     if !terms.four_eyes {

@@ -276,7 +276,8 @@ impl Engine {
         if let Some(plan) = self.flows.plans.get(&(company, digest)) {
             return Ok(plan);
         }
-        let plan = Arc::new(self.compile(&self.definition(company, digest).await?).map_err(FlowError::Invalid)?);
+        let def = self.definition(company, digest).await?;
+        let plan = Arc::new(self.compiled(|around| Plan::of_published(&def, around)).map_err(FlowError::Invalid)?);
         self.flows.plans.put((company, digest), plan.clone());
         Ok(plan)
     }
@@ -286,8 +287,13 @@ impl Engine {
     /// # Errors
     /// Every problem that was found.
     pub fn compile(&self, def: &FlowDef) -> Result<Plan, Vec<Problem>> {
+        self.compiled(|around| Plan::compile(def, around))
+    }
+
+    /// Compiles something against this installation's modules and environment.
+    fn compiled<T>(&self, compile: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         let env: BTreeSet<String> = self.parts.settings.env.keys().cloned().collect();
-        Plan::compile(def, &Surroundings { modules: &self.parts.modules, env: &env })
+        compile(&Surroundings { modules: &self.parts.modules, env: &env })
     }
 
     /// The draft of a flow, ready to run; and the document that must be written with the play.

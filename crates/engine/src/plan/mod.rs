@@ -3,6 +3,7 @@
 //! Compiling is the check that publishing makes; a plan that exists is sound. It is made once
 //! for a definition and shared by all plays that run it.
 
+mod approvers;
 mod args;
 mod bodies;
 mod check;
@@ -151,6 +152,20 @@ impl Plan {
     /// # Errors
     /// Every problem that was found, each with its place in the definition.
     pub fn compile(def: &FlowDef, around: &Surroundings<'_>) -> Result<Self, Vec<Problem>> {
+        let of_roles = approvers::check(def);
+        match check::compile(def, around) {
+            Ok(plan) if of_roles.is_empty() => Ok(plan),
+            Ok(_) => Err(of_roles),
+            Err(problems) => Err([problems, of_roles].concat()),
+        }
+    }
+
+    /// Compiles a flow that was published. It may be from before there was a check of the roles it lists: its plays
+    /// go on, and nobody is let through by a role that nobody has.
+    ///
+    /// # Errors
+    /// Every problem that keeps it from running.
+    pub(crate) fn of_published(def: &FlowDef, around: &Surroundings<'_>) -> Result<Self, Vec<Problem>> {
         check::compile(def, around)
     }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use engine::decide::Refusal;
 use engine::driver::EngineError;
-use model::batch::WaitKind;
+use model::batch::{Batch, WaitKind};
+use model::doc::{DocKey, DocKind, DocWrite, Expect};
+use model::flow::FlowDef;
 use model::play::{LayerState, PlayState};
 use store::WaitQuery;
 
@@ -84,6 +86,23 @@ async fn only_a_listed_role_may_decide_and_a_quorum_is_different_people() {
     assert_eq!((stage.state(play).await, waiting(&stage).await), (PlayState::Wait, 1));
     stage.approve(play, "pay", 3, true).await.expect("approves");
     assert_eq!(stage.ended(play).await.state, PlayState::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_from_before_roles_were_checked_goes_on_and_nobody_is_let_through_by_it() {
+    let mut stage = Stage::new().await;
+    let header = stage.run(&flow("{roles: [approver]}"), r#"{"sum":5}"#).await.header;
+    let (play, key) = (header.key, DocKey::new(COMPANY, DocKind::Definition, header.flow.definition));
+    let mut def: FlowDef = stage.store.doc(&key).await.expect("reads").expect("is there").read().expect("a flow");
+    def.layers[0].needs_approval.as_mut().expect("terms").roles = vec!["finance".into()];
+    let doc = DocWrite::put(key, Expect::Anything, &def);
+    stage.store.commit(Batch { docs: vec![doc], ..Batch::default() }).await.expect("commits");
+    stage.restart().await;
+    let layer = stage.layer_id(play, "pay").await;
+    let refused = stage.approve_layer(play, layer, 2, true, &["owner"]).await.expect_err("refused").to_string();
+    assert_eq!(refused, "only finance may decide this");
+    stage.cancel(play, false).await;
+    assert_eq!(stage.ended(play).await.state, PlayState::Canceled);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,14 @@ async fn a_problem_names_the_layer_and_the_field() {
     for (text, expected) in [
         ("{name: x}", "layers: is empty: a flow needs at least one flowlet"),
         (
+            "{name: x, layers: [{ref: a, appId: var, args: {value: 1}, needsApproval: {roles: [owner, aprover]}}]}",
+            "a: layers[0].needsApproval.roles[1]: \"aprover\" is no role; did you mean approver?; known are owner, admin, ",
+        ),
+        (
+            "{name: x, layers: [{ref: a, appId: var, args: {value: 1}, needsApproval: {roles: [nobody]}}]}",
+            "a: layers[0].needsApproval.roles[0]: \"nobody\" is no role; known are owner, admin, builder, operator, approver, auditor",
+        ),
+        (
             "{name: x, layers: [{ref: a, appId: crul}]}",
             "a: layers[0].appId: there is no module \"crul\"; did you mean curl",
         ),

@@ -217,8 +217,7 @@ impl Stage {
     ) -> Result<(), EngineError> {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let actor = person(who);
-        self.command(play, Command::Approve { layer, approved, seen: None, note: None, actor, roles, is_admin: false })
-            .await
+        self.command(play, Command::Approve { layer, approved, seen: None, note: None, actor, roles }).await
     }
 
     pub(crate) async fn resolve(&self, play: PlayKey, name: &str, decision: Resolution, out: Option<&str>) {

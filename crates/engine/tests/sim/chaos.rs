@@ -262,15 +262,7 @@ impl<'a> Chaos<'a> {
         match kind {
             WaitKind::Approval => {
                 let approved = self.dice.chance(75);
-                let command = Command::Approve {
-                    layer,
-                    approved,
-                    seen: None,
-                    note: None,
-                    actor,
-                    roles: Vec::new(),
-                    is_admin: false,
-                };
+                let command = Command::Approve { layer, approved, seen: None, note: None, actor, roles: Vec::new() };
                 hand.command(play, Did::Decide, command);
             }
             WaitKind::InDoubt => {

@@ -55,7 +55,7 @@ layers:
   - ref: s08
     index: 7
     appId: var
-    needsApproval: {roles: [approver]}
+    needsApproval: {roles: [approver, owner]}
     args: {value: approved}
   - {ref: s09, index: 8, appId: template, args: {template: "{{ .a }}", data: {a: "{{ $prev.s08.value }}"}}}
   - ref: s10

@@ -37,7 +37,7 @@ const PASSWORD: &str = "long enough for anybody";
 
 const FLOW: &str = "apiVersion: flow8/v1\nkind: Flow\nname: Waits\nlayers:\n\
     \x20 - {ref: first, appId: var, args: {value: 1}}\n\
-    \x20 - {ref: second, appId: var, index: 1, args: {value: 2}, needsApproval: {roles: [admin]}}\n";
+    \x20 - {ref: second, appId: var, index: 1, args: {value: 2}, needsApproval: {roles: [owner, admin]}}\n";
 
 const COMPONENT: &str = r#"{"name": "web", "kind": "request", "config": {"baseUrl": "http://127.0.0.1:9"}}"#;
 

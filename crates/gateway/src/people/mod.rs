@@ -129,6 +129,8 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
     let owner = user(app, doc.key.company, key.owner).await?.ok_or_else(refused)?;
     let within = |permissions: &mut Vec<Permission>| permissions.retain(|permission| key.scopes.contains(permission));
     let (mut permissions, mut shares) = (permissions_of(&owner.roles), owner.caller_shares());
+    let mut all = permissions.iter().chain(shares.values().flat_map(|share| &share.permissions));
+    let is_narrowed = all.any(|permission| !key.scopes.contains(permission));
     within(&mut permissions);
     shares.values_mut().for_each(|share| within(&mut share.permissions));
     let actor = Actor { kind: ActorKind::ApiKey, id: Some(key.id), name: key.name, user: Some(owner.id) };
@@ -140,6 +142,7 @@ async fn caller_of_token(app: &App, token: &str) -> Result<Arc<Caller>, ApiError
         permissions,
         shares,
         session: None,
+        is_narrowed,
     };
     let until = now.plus(REMEMBERED).min(key.expires_at.unwrap_or(Timestamp(i64::MAX)));
     Ok(remember(app, since, hash, caller, until))
@@ -176,6 +179,7 @@ pub(crate) fn caller_for(company: CompanyId, user: &User) -> Caller {
         permissions: permissions_of(&user.roles),
         shares: user.caller_shares(),
         session: None,
+        is_narrowed: false,
     }
 }
 

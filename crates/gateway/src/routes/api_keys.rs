@@ -36,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
             (Method::GET, "/auth/api-keys"),
             "listApiKeys",
             who,
-            "Lists your API keys; an administrator sees all.",
+            "Lists your API keys: an administrator sees all, a key with fewer scopes than you itself.",
             list,
         ),
         Route::new(
@@ -123,11 +123,20 @@ async fn list(call: Call<Nothing, ListQuery>) -> Result<Reply<Page<KeyView>>, Ap
     let mut keys = Vec::new();
     for doc in docs {
         let key: ApiKey = doc.read()?;
-        if caller.may(Permission::Admin) || caller.user == Some(key.owner) {
+        if caller.looks_after_key(key.id, key.owner) {
             keys.push(key.into());
         }
     }
     Ok(Reply::ok(paging.cut(keys)))
+}
+
+/// An API key as the audit log has it: whose it is, what it may do and until when.
+fn shown(key: &ApiKey) -> Value {
+    let scopes = Value::list(key.scopes.iter().map(|scope| scope.as_str()));
+    let mut shown =
+        vec![("name", Value::from(key.name.as_str())), ("ownerId", key.owner.to_string().into()), ("scopes", scopes)];
+    shown.extend(key.expires_at.map(|until| ("expiresAt", until.to_string().into())));
+    Value::map(shown)
 }
 
 async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<MadeKey>, ApiError> {
@@ -138,8 +147,11 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
         // Else a key that leaks, or is about to expire, could make itself another.
         return Err(ApiError::forbidden("sign in to make an API key; a key makes one only with the scope admin"));
     }
-    if new.name.trim().is_empty() || new.name.chars().count() > NAME_CHARS {
-        return Err(ApiError::invalid(format!("name: say what the key is for, in at most {NAME_CHARS} characters")));
+    let is_named = !new.name.trim().is_empty() && new.name.chars().count() <= NAME_CHARS;
+    if !is_named || new.name.chars().any(char::is_control) {
+        let message =
+            format!("name: say what the key is for, in at most {NAME_CHARS} characters and no control characters");
+        return Err(ApiError::invalid(message));
     }
     let mut scopes = new.scopes.clone().unwrap_or_else(|| {
         Permission::ALL.into_iter().filter(|permission| caller.may_somewhere(*permission)).collect()
@@ -177,12 +189,7 @@ async fn create(call: Call<Nothing, Nothing, Json<NewKey>>) -> Result<Reply<Made
     let doc = DocWrite::put(DocKey::new(caller.company, DocKind::ApiKey, key.id), Expect::Absent, &key)
         .unique(CompanyId::INSTALLATION, token_key(&token.hash()))
         .expiring(until);
-    let audit = call.audit(
-        "apiKey.create",
-        ("apiKey", &key.id.to_string()),
-        Value::Null,
-        Value::map([("name", key.name.as_str())]),
-    )?;
+    let audit = call.audit("apiKey.create", ("apiKey", &key.id.to_string()), Value::Null, shown(&key))?;
     call.app.engine.store().commit(Batch::of_docs(vec![doc], audit)).await?;
     Ok(Reply::with(StatusCode::CREATED, MadeKey { view: key.into(), key: token.reveal().to_owned() }))
 }
@@ -192,15 +199,10 @@ async fn remove(call: Call<ById>) -> Result<(), ApiError> {
     let key = DocKey::new(caller.company, DocKind::ApiKey, call.path.id);
     let unknown = || ApiError::not_found("API_KEY_NOT_FOUND", format!("there is no API key {}", call.path.id));
     let found: ApiKey = call.app.engine.store().doc(&key).await?.ok_or_else(unknown)?.read()?;
-    if caller.user != Some(found.owner) && !caller.may(Permission::Admin) {
+    if !caller.looks_after_key(found.id, found.owner) {
         return Err(unknown());
     }
-    let audit = call.audit(
-        "apiKey.delete",
-        ("apiKey", &found.id.to_string()),
-        Value::map([("name", found.name.as_str())]),
-        Value::Null,
-    )?;
+    let audit = call.audit("apiKey.delete", ("apiKey", &found.id.to_string()), shown(&found), Value::Null)?;
     call.app.engine.store().commit(Batch::of_docs(vec![DocWrite::remove(key, Expect::Anything)], audit)).await?;
     call.app.known.forget();
     Ok(())

@@ -229,6 +229,10 @@ async fn password(call: Call<Nothing, Nothing, Json<NewPassword>>) -> Result<(),
     let mut user: User = found.read()?;
     let Json(NewPassword { current, new }) = &call.body;
     prove(&call, caller.company, &user, current).await?;
+    if new == current {
+        // Else a password that was printed once would be kept for good.
+        return Err(ApiError::invalid("new: is the password that you have; choose another one"));
+    }
     user.password = Some(hash(&call.app, new.clone()).await?);
     user.must_change_password = false;
     // Whoever knew the old password may be signed in with it.

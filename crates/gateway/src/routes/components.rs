@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, Conflict, DocQuery};
 use tokio::sync::Semaphore;
 
-use super::uses::{RemoveQuery, free};
+use super::uses::{RemoveQuery, free, free_of_name};
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::body::Json;
@@ -43,7 +43,10 @@ pub(super) fn routes() -> Vec<Route> {
             .answers(201, "Made.")
             .also(409, "There is one of that kind and name."),
         Route::new((Method::GET, "/components/{id}"), "getComponent", who, "Gives one component.", get),
-        Route::new((Method::PUT, "/components/{id}"), "updateComponent", who, "Changes a component.", update),
+        Route::new((Method::PUT, "/components/{id}"), "updateComponent", who, "Changes a component.", update).also(
+            409,
+            "There is one of that kind and name; or `COMPONENT_IN_USE`: flows or channels name it by its old name.",
+        ),
         Route::new((Method::DELETE, "/components/{id}"), "deleteComponent", who, "Removes a component.", remove).also(
             409,
             "`COMPONENT_IN_USE`: flows or channels use it; `details.flows` and `details.channels` name some.",
@@ -329,6 +332,10 @@ async fn update(call: Call<ById, Nothing, Json<ChangedComponent>>) -> Result<Rep
     let mut component = before.open(company, revision, call.app.engine.seal())?;
     if let Some(name) = &change.name {
         component.name = checked_name(name)?;
+    }
+    if component.name != before.name {
+        let by_name = Used::Component(before.kind, [before.name.clone(), before.name.clone()]);
+        free_of_name(&call, &by_name, "COMPONENT_IN_USE").await?;
     }
     let leads_elsewhere = change.config.as_ref().is_some_and(|config| *config != component.config);
     if leads_elsewhere && change.secret.is_none() && !before.secret_names.is_empty() {

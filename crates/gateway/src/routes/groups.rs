@@ -63,8 +63,9 @@ struct NewGroup {
 impl NewGroup {
     fn checked(&self) -> Result<&str, ApiError> {
         let name = self.name.trim();
-        if name.is_empty() || name.chars().count() > NAME_CHARS {
-            return Err(ApiError::invalid(format!("name: has 1 to {NAME_CHARS} characters")));
+        if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+            let message = format!("name: has 1 to {NAME_CHARS} characters, none of which is a control character");
+            return Err(ApiError::invalid(message));
         }
         Ok(name)
     }

@@ -2,10 +2,11 @@
 
 use engine::kv::{self, KvOwner};
 use http::Method;
+use model::batch::Batch;
 use model::doc::{DocKey, DocKind, DocWrite, Expect};
 use model::ids::{FlowId, GroupId, Id};
 use model::time::Timestamp;
-use model::value::Value;
+use model::value::{Value, to_value};
 use schemars::JsonSchema;
 use sdk::KvScope;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     let view = Access::Needs(Permission::SecretsManage);
     vec![
         Route::new((Method::GET, "/kv"), "listKv", view, "Lists the keys of a scope.", list),
-        Route::new((Method::GET, "/kv/value"), "getKv", view, "Gives the value of a key.", get)
+        Route::new((Method::GET, "/kv/value"), "getKv", view, "Gives the value of a key; the audit log says so.", get)
             .also(404, "There is no such key."),
         Route::new((Method::POST, "/kv"), "setKv", view, "Sets a key.", set),
         Route::new((Method::DELETE, "/kv"), "deleteKv", view, "Removes a key.", remove)
@@ -34,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Whose key.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Scope {
     /// Of one flow.
@@ -141,6 +142,13 @@ fn unknown(key: &str) -> ApiError {
     ApiError::not_found("KEY_NOT_FOUND", format!("there is no key {key:?} in this scope"))
 }
 
+/// Which key somebody asked for, without its value.
+fn named(query: &KeyQuery) -> Result<Value, ApiError> {
+    let mut named = vec![("scope", to_value(&query.scope)?), ("key", query.key.as_str().into())];
+    named.extend(query.owner_id.map(|owner| ("ownerId", owner.to_string().into())));
+    Ok(Value::map(named))
+}
+
 async fn get(call: Call<Nothing, KeyQuery>) -> Result<Reply<Pair>, ApiError> {
     let query = &call.query;
     let at = doc_key(&call, query.scope, query.owner_id, &query.key)?;
@@ -148,6 +156,9 @@ async fn get(call: Call<Nothing, KeyQuery>) -> Result<Reply<Pair>, ApiError> {
     let value = kv::read(call.app.engine.seal(), &doc, call.app.engine.now())
         .map_err(|error| ApiError::internal(error.to_string()))?
         .ok_or_else(|| unknown(&query.key))?;
+    // Written first: nobody is given what was sealed without a row that says so.
+    let audit = call.audit("kv.read", ("kv", &at.id), Value::Null, named(query)?)?;
+    call.app.engine.store().commit(Batch { audit: vec![audit], ..Batch::default() }).await?;
     Ok(Reply::ok(Pair { key: query.key.clone(), value }))
 }
 

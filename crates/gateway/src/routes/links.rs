@@ -21,7 +21,7 @@ use store::{CommitError, Conflict, DocQuery};
 use vault::{Token, TokenHash};
 
 use super::components::{checked_name, checked_object, masked, names};
-use super::uses::{RemoveQuery, free};
+use super::uses::{RemoveQuery, free, free_of_name};
 use crate::access::{Access, Permission};
 use crate::answer::Reply;
 use crate::body::Json;
@@ -40,7 +40,8 @@ pub(super) fn routes() -> Vec<Route> {
             .answers(201, "Stored.")
             .also(409, "There is one of that name."),
         Route::new((Method::GET, "/links/{id}"), "getLink", who, "Gives one stored credential.", get),
-        Route::new((Method::PUT, "/links/{id}"), "updateLink", who, "Changes a stored credential.", update),
+        Route::new((Method::PUT, "/links/{id}"), "updateLink", who, "Changes a stored credential.", update)
+            .also(409, "There is one of that name; or `LINK_IN_USE`: flows name it by its old name."),
         Route::new((Method::DELETE, "/links/{id}"), "deleteLink", who, "Removes a stored credential.", remove)
             .also(409, "`LINK_IN_USE`: flows use it; `details.flows` names some."),
         Route::new(
@@ -253,8 +254,9 @@ async fn update(call: Call<ById, Nothing, Json<ChangedLink>>) -> Result<Reply<Li
         let message = "secret: give it again where hosts or config change: it would go somewhere else";
         return Err(ApiError::invalid(message));
     }
-    if let Some(name) = &change.name {
-        link.name = checked_name(name)?;
+    if let Some(name) = change.name.as_deref().map(checked_name).transpose()?.filter(|name| *name != link.name) {
+        free_of_name(&call, &Used::Link([link.name.clone(), link.name.clone()]), "LINK_IN_USE").await?;
+        link.name = name;
     }
     link.hosts = hosts.unwrap_or(link.hosts);
     link.config = change.config.clone().unwrap_or(link.config);

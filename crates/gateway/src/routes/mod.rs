@@ -32,6 +32,7 @@ mod play_bulk;
 mod play_commands;
 mod plays;
 mod retention;
+mod roles;
 mod schedules;
 mod second_factor;
 mod secrets;
@@ -78,6 +79,7 @@ pub(crate) fn all() -> Vec<Route> {
         play_commands::routes(),
         plays::routes(),
         retention::routes(),
+        roles::routes(),
         schedules::routes(),
         second_factor::routes(),
         secrets::routes(),

@@ -137,7 +137,6 @@ pub(super) fn approval(
         note,
         actor: caller.actor.clone(),
         roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
-        is_admin: roles.iter().any(|role| role.is_admin()),
     }
 }
 

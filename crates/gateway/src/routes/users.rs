@@ -160,6 +160,9 @@ pub(crate) fn checked_name(name: &str) -> Result<&str, ApiError> {
     if name.chars().count() > NAME_CHARS {
         return Err(ApiError::invalid(format!("name: is longer than {NAME_CHARS} characters")));
     }
+    if name.trim().chars().any(char::is_control) {
+        return Err(ApiError::invalid("name: has a line break or another control character; leave that out"));
+    }
     Ok(name.trim())
 }
 
@@ -213,7 +216,10 @@ async fn update(call: Call<ById, Nothing, Json<Changes>>) -> Result<Reply<UserVi
     let (mut user, revision) = users.iter().find(|(user, _)| user.id == id).cloned().ok_or_else(|| unknown(id))?;
     let before = user.shown();
     if let Some(name) = &changes.name {
-        user.name = checked_name(name)?.to_owned();
+        user.name = match checked_name(name)? {
+            "" => return Err(ApiError::invalid("name: is empty; give one, or leave it out to keep what is there")),
+            name => name.to_owned(),
+        };
     }
     if let Some(roles) = &changes.roles {
         user.roles = sorted(roles);

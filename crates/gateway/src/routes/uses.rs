@@ -1,4 +1,5 @@
-//! What flows and channels use is not removed from under them, unless somebody wants that.
+//! What flows and channels use is not removed from under them, unless somebody wants that; nor renamed, where they
+//! name it by its name.
 
 use channels::Definition;
 use engine::uses::Used;
@@ -31,24 +32,60 @@ pub(super) async fn free<P, B>(
     used: &Used,
     code: &'static str,
 ) -> Result<Value, ApiError> {
-    let company = call.company()?;
-    let flows = call.app.engine.users_of(company, used, NAMED + 1).await?;
-    let flows = Users::of(flows.iter().map(|flow| (**flow).to_owned()).collect());
-    let channels = Users::of(channels_on(call, company, used).await?);
-    if flows.names.is_empty() && channels.names.is_empty() {
-        return Ok(Value::Null);
+    match Everybody::who_uses(call, used).await? {
+        None => Ok(Value::Null),
+        Some(Everybody { flows, channels }) if call.query.force => {
+            let all = flows.names.into_iter().chain(channels.names);
+            Ok(Value::map([("forced", Value::from(true)), ("usedBy", Value::list(all))]))
+        }
+        Some(everybody) => {
+            Err(everybody.refusal(code, "change them and publish that, or remove it all the same with ?force=true"))
+        }
     }
-    if call.query.force {
-        let all = flows.names.into_iter().chain(channels.names);
-        return Ok(Value::map([("forced", Value::from(true)), ("usedBy", Value::list(all))]));
+}
+
+/// Refuses to rename what flows or channels name by its name: they would not find it any more.
+///
+/// # Errors
+/// With that code, where something names it.
+pub(super) async fn free_of_name<P, Q, B>(
+    call: &Call<P, Q, B>,
+    used: &Used,
+    code: &'static str,
+) -> Result<(), ApiError> {
+    match Everybody::who_uses(call, used).await? {
+        None => Ok(()),
+        Some(everybody) => Err(everybody.refusal(code, "let them name it by its id, publish that, then rename it")),
     }
-    let mut who = Vec::new();
-    who.extend(flows.told("these flows use it"));
-    who.extend(channels.told("these channels take in from it"));
-    let message =
-        format!("{}; change them and publish that, or remove it all the same with ?force=true", who.join("; "));
-    let details = [("flows", flows), ("channels", channels)].map(|(of, users)| (of, Value::list(users.names)));
-    Err(ApiError::conflict(code, message).with_details(Value::map(details)))
+}
+
+/// The flows and the channels that use something.
+struct Everybody {
+    flows: Users,
+    channels: Users,
+}
+
+impl Everybody {
+    /// Those that use it; none where nothing does.
+    async fn who_uses<P, Q, B>(call: &Call<P, Q, B>, used: &Used) -> Result<Option<Self>, ApiError> {
+        let company = call.company()?;
+        let flows = call.app.engine.users_of(company, used, NAMED + 1).await?;
+        let flows = Users::of(flows.iter().map(|flow| (**flow).to_owned()).collect());
+        let channels = Users::of(channels_on(call, company, used).await?);
+        let is_used = !flows.names.is_empty() || !channels.names.is_empty();
+        Ok(is_used.then_some(Self { flows, channels }))
+    }
+
+    /// Says that they stand in the way, and what to do.
+    fn refusal(self, code: &'static str, what_to_do: &str) -> ApiError {
+        let mut who = Vec::new();
+        who.extend(self.flows.told("these flows use it"));
+        who.extend(self.channels.told("these channels take in from it"));
+        let message = format!("{}; {what_to_do}", who.join("; "));
+        let details =
+            [("flows", self.flows), ("channels", self.channels)].map(|(of, users)| (of, Value::list(users.names)));
+        ApiError::conflict(code, message).with_details(Value::map(details))
+    }
 }
 
 /// Some of those that use something.

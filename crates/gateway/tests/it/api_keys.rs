@@ -49,12 +49,54 @@ async fn a_key_does_what_its_scopes_say_and_ends_at_once_when_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_with_fewer_scopes_looks_after_itself_alone() {
+    let stage = Stage::new().await;
+    let sid = stage.person("bob", &["operator"]).await;
+    let make = async |body| {
+        let made = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(body).gives(201).await;
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        (text("id"), text("key"))
+    };
+    let (full, full_key) = make(json!({"name": "full"})).await;
+    let (other, _) = make(json!({"name": "other"})).await;
+    let (look, look_key) = make(json!({"name": "look", "scopes": ["flows:view"]})).await;
+    let remove = |id: &str, key: &str| stage.ask(&format!("DELETE /api/auth/api-keys/{id}")).bearer(key);
+    let seen = async |key: &str| stage.ask("GET /api/auth/api-keys").bearer(key).gives(200).await;
+    let own = seen(&look_key).await;
+    assert_eq!((&own["total"], &own["data"][0]["name"]), (&json!(1), &json!("look")), "{own}");
+    remove(&full, &look_key).refused(404, "API_KEY_NOT_FOUND").await;
+    remove(&look, &look_key).gives(204).await;
+    // One that may do all that its owner may looks after all of theirs, as before.
+    assert_eq!(seen(&full_key).await["total"], 2);
+    remove(&other, &full_key).gives(204).await;
+}
+
+#[tokio::test]
+async fn the_audit_log_says_what_a_key_may_do_and_until_when() {
+    let stage = Stage::new().await;
+    let sid = stage.sign_in(EMAIL, PASSWORD).await;
+    let until = stage.engine.now().plus(Duration::from_secs(3_600)).to_string();
+    let new = json!({"name": "look", "scopes": ["plays:view", "flows:view"], "expiresAt": until});
+    let made = stage.ask("POST /api/auth/api-keys").cookie(&sid).json(new).gives(201).await;
+    stage.ask(&format!("DELETE /api/auth/api-keys/{}", made["id"].as_str().expect("an id"))).gives(204).await;
+    let shown = json!({"name": "look", "ownerId": made["ownerId"], "scopes": ["flows:view", "plays:view"],
+        "expiresAt": until});
+    for (action, at) in [("apiKey.create", "after"), ("apiKey.delete", "before")] {
+        let rows = stage.ask(&format!("GET /api/audit?action={action}")).gives(200).await;
+        let row = &rows["data"][0];
+        assert_eq!((&row[at], &row["entity"], &row["entityId"]), (&shown, &json!("apiKey"), &made["id"]), "{row}");
+        assert!(!rows.to_string().contains(made["key"].as_str().expect("a key")), "{rows}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_gives_a_key_more_than_they_have() {
     let stage = Stage::new().await;
     let sid = stage.person("bob", &["operator"]).await;
     let make = |body| stage.ask("POST /api/auth/api-keys").cookie(&sid).json(body);
     make(json!({"name": "x", "scopes": ["admin"]})).refused(403, "FORBIDDEN").await;
     make(json!({"name": " "})).refused(400, "VALIDATION_ERROR").await;
+    make(json!({"name": "x\r\ny"})).refused(400, "VALIDATION_ERROR").await;
     let bad = make(json!({"name": "x", "scopes": ["fly"]})).refused(400, "VALIDATION_ERROR").await;
     assert!(bad.contains("scopes[0]"), "{bad}");
     make(json!({"name": "x", "expiresAt": "2020-01-01T00:00:00Z"})).refused(400, "VALIDATION_ERROR").await;

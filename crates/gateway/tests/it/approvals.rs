@@ -34,6 +34,37 @@ async fn whoever_started_it_does_not_approve_it_and_builders_never_do() {
 }
 
 #[tokio::test]
+async fn a_list_of_roles_binds_owners_and_admins_too() {
+    let stage = Stage::new().await;
+    let asking = async |name: &str, terms| {
+        let mut flow = one(name, "var", json!({"value": 1}));
+        flow["layers"][0]["needsApproval"] = terms;
+        let flow = stage.flow(flow).await;
+        let play = stage.run_until_it_waits(&flow).await;
+        let layer = stage.layer(&play, "step").await["id"].clone();
+        (play, json!({"layerId": layer, "decision": "approved"}))
+    };
+    let decide = |play: &str, who: &str, body: &serde_json::Value| {
+        stage.ask(&format!("POST /api/plays/{play}/approve")).cookie(who).json(body.clone())
+    };
+    let (play, body) = asking("Pay", json!({"roles": ["approver"]})).await;
+    for role in ["owner", "admin"] {
+        let sid = stage.person(role, &[role]).await;
+        let message = decide(&play, &sid, &body).refused(403, "FORBIDDEN").await;
+        assert_eq!(message, "only approver may decide this");
+        let all = json!({"filter": {}, "decision": "approved"});
+        let said = stage.ask("POST /api/plays/approve").cookie(&sid).json(all).gives(200).await;
+        assert_eq!(said["done"], json!([]), "{said}");
+        // Where no role is listed, whoever may decide at all does.
+        let (any, body) = asking(role, json!(true)).await;
+        decide(&any, &sid, &body).gives(200).await;
+    }
+    let both = stage.person("both", &["admin", "approver"]).await;
+    decide(&play, &both, &body).gives(200).await;
+    assert_eq!(stage.ended(&play).await["state"], "DONE");
+}
+
+#[tokio::test]
 async fn a_no_fails_the_play_and_many_are_decided_at_once() {
     let stage = Stage::new().await;
     let mut flow = one("Pay", "var", json!({"value": 1}));

@@ -42,6 +42,7 @@ async fn a_component_is_made_tested_used_and_never_tells_its_secret() {
     let moved = json!({"config": {"host": "evil.example", "database": "x", "user": "x"}});
     let said = stage.ask(&format!("PUT {path}")).json(moved).refused(400, "VALIDATION_ERROR").await;
     assert!(said.starts_with("secret:"), "{said}");
+    stage.ask("DELETE /api/flows/by-name").gives(204).await;
     let wrong = json!({"secret": {"password": "wr0ng-pass"}, "name": "old books"});
     assert_eq!(stage.ask(&format!("PUT {path}")).json(wrong).gives(200).await["name"], "old books");
     let tested = stage.ask(&format!("POST {path}/test")).gives(200).await;

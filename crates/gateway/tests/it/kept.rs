@@ -33,6 +33,25 @@ async fn key_values_are_set_read_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn who_reads_the_value_of_a_key_leaves_a_row_without_it() {
+    let stage = Stage::new().await;
+    stage.ask("POST /api/kv").json(json!({"key": "rate", "value": "hush-hush"})).gives(204).await;
+    stage.ask("GET /api/kv").gives(200).await;
+    stage.ask("GET /api/kv/value?key=other").refused(404, "KEY_NOT_FOUND").await;
+    let rows = async || stage.ask("GET /api/audit?action=kv.read").gives(200).await;
+    assert_eq!(rows().await["total"], 0, "a list holds no values");
+    let bob = stage.person("bob", &["builder"]).await;
+    stage.ask("GET /api/kv/value?key=rate").cookie(&bob).gives(200).await;
+    let rows = rows().await;
+    let row = &rows["data"][0];
+    assert_eq!((&row["entity"], &row["actor"]["name"]), (&json!("kv"), &json!("bob@flow8.test")), "{rows}");
+    assert_eq!(row["after"], json!({"scope": "global", "key": "rate"}), "{rows}");
+    assert!(rows["total"] == 1 && !rows.to_string().contains("hush"), "{rows}");
+    let set = stage.ask("GET /api/audit?action=kv.set").gives(200).await;
+    assert_eq!(row["entityId"], set["data"][0]["entityId"]);
+}
+
+#[tokio::test]
 async fn a_secret_goes_in_and_never_comes_out() {
     let stage = Stage::new().await;
     stage.ask("PUT /api/secrets/api-token").json(json!({"value": "hush-hush"})).gives(204).await;
@@ -52,6 +71,9 @@ async fn a_secret_goes_in_and_never_comes_out() {
 #[tokio::test]
 async fn a_group_that_holds_a_flow_stays() {
     let stage = Stage::new().await;
+    for name in ["", "a\0b", "a\r\nb", "a\u{1b}[31mb"] {
+        stage.ask("POST /api/groups").json(json!({"name": name})).refused(400, "VALIDATION_ERROR").await;
+    }
     let made = stage.ask("POST /api/groups").json(json!({"name": " Finance "})).gives(201).await;
     let (id, name) = (made["id"].as_str().expect("an id"), &made["name"]);
     assert_eq!(name, "Finance");

@@ -59,6 +59,7 @@ async fn a_credential_is_carried_where_it_may_be_and_never_told() {
     let moved = json!({"hosts": ["evil.example"]});
     let why = stage.ask(&format!("PUT {path}")).json(moved).refused(400, "VALIDATION_ERROR").await;
     assert!(why.starts_with("secret:"), "{why}");
+    stage.ask("DELETE /api/flows/elsewhere").gives(204).await;
     assert_eq!(
         stage.ask(&format!("PUT {path}")).json(json!({"name": "ERP"})).gives(200).await["secret"]["token"],
         "***"

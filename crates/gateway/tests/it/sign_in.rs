@@ -63,6 +63,9 @@ async fn a_new_password_ends_other_sessions_and_the_old_one_is_worth_nothing() {
     };
     change("not it at all", "another long password").refused(403, "FORBIDDEN").await;
     change(PASSWORD, "short").refused(400, "VALIDATION_ERROR").await;
+    // A password that was given once is changed to another one.
+    let told = change(PASSWORD, PASSWORD).refused(400, "VALIDATION_ERROR").await;
+    assert!(told.starts_with("new: "), "{told}");
     change(PASSWORD, "another long password").gives(204).await;
     stage.ask("GET /api/auth/me").cookie(&sid).gives(200).await;
     stage.ask("GET /api/auth/me").cookie(&other).refused(401, "UNAUTHORIZED").await;

@@ -31,7 +31,10 @@ async fn people_come_change_and_go_but_for_the_last_owner() {
     let demote = || stage.ask(&format!("PUT /api/users/{ada}")).json(json!({"roles": ["admin"]}));
     demote().refused(409, "LAST_OWNER").await;
     let change = |body: Value| stage.ask(&format!("PUT /api/users/{id}")).json(body);
-    change(json!({"name": "x".repeat(300)})).refused(400, "VALIDATION_ERROR").await;
+    for name in ["x".repeat(300), String::new(), "  ".into(), "Bob\r\nEve".into(), "B\0b".into()] {
+        let told = change(json!({"name": name})).refused(400, "VALIDATION_ERROR").await;
+        assert!(told.starts_with("name: "), "{told}");
+    }
     let changed = change(json!({"name": "Bob", "roles": ["owner", "owner"]})).gives(200).await;
     assert_eq!((&changed["name"], &changed["roles"]), (&json!("Bob"), &json!(["owner"])));
     demote().gives(200).await;
@@ -52,8 +55,27 @@ async fn a_role_allows_what_it_allows() {
     }
     let builder = stage.person("bert", &["builder"]).await;
     stage.ask("POST /api/flows").cookie(&builder).json(echo()).gives(201).await;
-    stage.ask(&run).cookie(&builder).json(json!({})).gives(202).await;
-    for line in ["GET /api/audit", "GET /api/users", "POST /api/plays/cancel", "POST /api/plays/approve"] {
+    let operator = stage.person("olga", &["operator"]).await;
+    stage.ask("POST /api/flows").cookie(&operator).json(echo()).refused(403, "FORBIDDEN").await;
+    stage.ask(&run).cookie(&operator).json(json!({})).gives(202).await;
+    // Whoever shall do both has both roles.
+    let both = stage.person("beth", &["builder", "operator"]).await;
+    stage.ask(&run).cookie(&both).json(json!({})).gives(202).await;
+    for line in [run.as_str(), "GET /api/audit", "GET /api/users", "POST /api/plays/cancel", "POST /api/plays/approve"]
+    {
         stage.ask(line).cookie(&builder).json(json!({})).refused(403, "FORBIDDEN").await;
     }
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_reads_what_each_role_allows() {
+    let stage = Stage::new().await;
+    stage.ask("GET /api/roles").nobody().refused(401, "UNAUTHORIZED").await;
+    let sid = stage.person("bob", &["auditor"]).await;
+    let listed = stage.ask("GET /api/roles").cookie(&sid).gives(200).await;
+    let names: Vec<&Value> = listed["data"].as_array().expect("rows").iter().map(|row| &row["name"]).collect();
+    assert_eq!(names, ["owner", "admin", "builder", "operator", "approver", "auditor"]);
+    assert_eq!(listed["data"][4]["permissions"], json!(["flows:view", "plays:view", "approvals:decide"]));
+    let page = stage.ask("GET /api/roles?size=2&page=1").cookie(&sid).gives(200).await;
+    assert_eq!((&page["total"], &page["data"][0]["name"]), (&json!(6), &json!("builder")));
 }

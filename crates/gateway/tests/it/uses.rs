@@ -56,6 +56,30 @@ async fn a_component_stays_while_a_version_or_a_draft_names_it() {
 }
 
 #[tokio::test]
+async fn what_is_named_by_its_name_is_not_renamed() {
+    let stage = Stage::new().await;
+    let books = component(&stage, "books").await;
+    stage.flow(reading("By name", Some("books"))).await;
+    let rename = |name: &str| stage.ask(&format!("PUT /api/components/{books}")).json(json!({"name": name}));
+    let told = rename("ledger").refused(409, "COMPONENT_IN_USE").await;
+    assert!(told.contains("by-name") && told.contains("by its id") && !told.contains("force"), "{told}");
+    // The same name is no change, and by its id it is found whatever it is called.
+    rename("books").gives(200).await;
+    stage.ask("PUT /api/flows/by-name").json(reading("By name", Some(&books))).gives(200).await;
+    assert_eq!(rename("ledger").gives(200).await["name"], "ledger");
+
+    let erp = link(&stage, "erp").await;
+    let mut flow = one("Calls", "curl", json!({"url": "http://a.example/"}));
+    flow["layers"][0]["linkId"] = json!("erp");
+    stage.flow(flow).await;
+    let rename = |name: &str| stage.ask(&format!("PUT /api/links/{erp}")).json(json!({"name": name}));
+    assert!(rename("sap").refused(409, "LINK_IN_USE").await.contains("calls"));
+    rename("erp").gives(200).await;
+    stage.ask("DELETE /api/flows/calls").gives(204).await;
+    assert_eq!(rename("sap").gives(200).await["name"], "sap");
+}
+
+#[tokio::test]
 async fn the_default_component_is_used_without_a_word() {
     let stage = Stage::new().await;
     let id = component(&stage, "default").await;
