@@ -12,7 +12,7 @@ use model::value::Value;
 use store::StoreError;
 
 use crate::auth::Guard;
-use crate::start::{responds, shown};
+use crate::start::responds;
 
 const PLAY_ID: HeaderName = HeaderName::from_static("x-play-id");
 
@@ -191,8 +191,8 @@ impl Reply {
     /// What became of a play that was waited for.
     pub(crate) async fn of(engine: &Engine, report: &Report) -> Result<Self, Problem> {
         let needs_somebody = engine.needs_somebody(&report.header).await?;
-        let (out, responds) = (shown(engine, report).await, responds(engine, report).await);
-        Ok(Self::outcome(&report.header, out, responds, needs_somebody))
+        let responds = responds(engine, report).await;
+        Ok(Self::outcome(&report.header, report.out.clone(), responds, needs_somebody))
     }
 
     /// What is told of a play. What it has answered counts, whatever becomes of it.

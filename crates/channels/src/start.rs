@@ -238,19 +238,3 @@ pub(crate) async fn responds(engine: &Engine, report: &Report) -> bool {
     let plan = engine.plan_for(&report.header).await;
     plan.is_ok_and(|plan| plan.def.layers.iter().any(|layer| &*layer.app_id == "respond"))
 }
-
-/// What a play gave or has answered, with a mask for what is sensitive.
-pub(crate) async fn shown(engine: &Engine, report: &Report) -> Option<Value> {
-    report.out.as_ref()?;
-    let plan = engine.plan_for(&report.header).await;
-    // Few flows have such a part; where it cannot be told, all of it is looked at again.
-    if plan.is_ok_and(|plan| plan.layers.iter().all(|layer| layer.work.sensitive_out.is_empty())) {
-        return report.out.clone();
-    }
-    let play = report.header.key;
-    if report.header.state.is_ended() {
-        engine.output_of(play).await.ok()
-    } else {
-        engine.answer_of(play).await.ok().flatten()
-    }
-}

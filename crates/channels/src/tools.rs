@@ -20,7 +20,7 @@ use crate::channel::{Channel, Kind, RateLimit};
 use crate::door::Guest;
 use crate::keep;
 use crate::route::{ResponseMode, Route};
-use crate::start::{Refused, Wanted, Wish, foresee, responds, shown};
+use crate::start::{Refused, Wanted, Wish, foresee, responds};
 use crate::table::Counts;
 
 /// A route of a channel, as a tool.
@@ -132,7 +132,7 @@ impl Tool {
         })?;
         let plays = outcome.reports.iter().map(|report| report.header.key.play).collect();
         let report = outcome.reports.into_iter().next().ok_or_else(gone)?;
-        let out = if self.wait().is_some() { shown(engine, &report).await } else { None };
+        let out = report.out.clone().filter(|_| self.wait().is_some());
         let responds = responds(engine, &report).await;
         Ok(Called { header: report.header, plays, out, responds })
     }

@@ -14,6 +14,7 @@ use model::time::Timestamp;
 use model::value::Value;
 
 use crate::driver::{Engine, ReadError, decode_records};
+use crate::mask::mask;
 use crate::plan::Plan;
 
 /// Chunks that are read in one go.
@@ -371,7 +372,7 @@ impl Engine {
         Ok((rows, total))
     }
 
-    /// A payload as people may see it: all of it, but for what is sealed.
+    /// A payload as people may see it: all of it, but for what is sealed, or will be.
     ///
     /// # Errors
     /// Where parts of it cannot be read.
@@ -394,6 +395,8 @@ fn masked(payload: &Payload) -> Payload {
         Payload::Sealed(_) => Payload::Plain(MASK.into()),
         Payload::Map(fields) => Payload::Map(fields.iter().map(|(key, part)| (key.clone(), masked(part))).collect()),
         Payload::List(items) => Payload::List(items.iter().map(masked).collect()),
-        other => other.clone(),
+        Payload::Sensitive(value, pointers) => Payload::Plain(mask(value, "", pointers, &str::to_owned)),
+        Payload::Recalled(value, packed) => Payload::Plain(mask(value, "", &packed.sealed_pointers(), &str::to_owned)),
+        Payload::Plain(_) | Payload::Stored(_) => payload.clone(),
     }
 }

@@ -182,23 +182,6 @@ impl Engine {
         })
         .await?;
         match answer {
-            Some(answer) => self.value_of(play, &answer).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// What a play that goes on has answered, but for what is sealed; none where it has not.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub async fn answer_of(&self, play: PlayKey) -> Result<Option<Value>, ReadError> {
-        let mut answer = None;
-        self.each_record(play, |entry| {
-            answer = answer_in(entry.record);
-            answer.is_none()
-        })
-        .await?;
-        match answer {
             Some(answer) => self.shown(play, &answer).await.map(Some),
             None => Ok(None),
         }

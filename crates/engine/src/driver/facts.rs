@@ -216,9 +216,9 @@ impl Engine {
         )
     }
 
-    /// What a play gave; none where it has not ended, or what it gave cannot be read.
+    /// What a play gave, as people may see it; none where it has not ended, or what it gave cannot be read.
     pub(super) async fn given(self: Arc<Self>, play: PlayKey, out: Option<Payload>) -> Option<Value> {
-        match self.value_of(play, &out?).await {
+        match self.shown(play, &out?).await {
             Ok(value) => Some(value),
             Err(error) => {
                 tracing::error!(play = %play.play, %error, "cannot read what a play gave");

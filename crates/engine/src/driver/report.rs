@@ -8,7 +8,7 @@ use model::value::Value;
 pub struct Report {
     /// The play.
     pub header: PlayHeader,
-    /// What it gave, where it has ended, or what it has answered.
+    /// What it gave, where it has ended, or what it has answered; with a mask for what is sensitive.
     pub out: Option<Value>,
     /// Whether this is an earlier play, found by its idempotency key.
     pub replayed: bool,

@@ -7,7 +7,7 @@ use engine::driver::{Admit, Report};
 use http::{HeaderMap, Method, StatusCode};
 use model::ids::PlayId;
 use model::limits::{IDEMPOTENCY_KEY_CHARS, LABELS, WAIT};
-use model::play::{PlayHeader, PlayState, Trigger};
+use model::play::{PlayState, Trigger};
 use model::time::Timestamp;
 use model::value::Value;
 use schemars::JsonSchema;
@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::flows::ById;
 use crate::access::Permission;
 use crate::answer::Reply;
-use crate::app::App;
 use crate::body::Json;
 use crate::call::{Call, Route};
 use crate::error::ApiError;
@@ -168,23 +167,6 @@ async fn run(call: Call<ById, RunQuery, Json<Wish>>, FlowName(flow): FlowName) -
         request: call.request,
         docs: Vec::new(),
     };
-    let mut report = call.app.engine.admit(admit, wait).await?;
-    if wait.is_some() && report.out.is_some() && has_sensitive_outputs(&call.app, &report.header).await {
-        let (engine, play) = (&call.app.engine, report.header.key);
-        report.out = match report.header.state.is_ended() {
-            true => Some(engine.output_of(play).await?),
-            false => engine.answer_of(play).await?,
-        };
-    }
+    let report = call.app.engine.admit(admit, wait).await?;
     Ok(started(report, wait.is_some()))
-}
-
-/// Whether part of what the play gave may have to be masked. Few flows have such a part, and
-/// reading the records again for the others would cost more than the play itself.
-async fn has_sensitive_outputs(app: &App, header: &PlayHeader) -> bool {
-    match app.engine.plan_for(header).await {
-        Ok(plan) => plan.layers.iter().any(|layer| !layer.work.sensitive_out.is_empty()),
-        // It cannot be told any more: the flow may be gone.
-        Err(_) => true,
-    }
 }

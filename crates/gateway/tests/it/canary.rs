@@ -107,6 +107,9 @@ async fn no_secret_is_seen_anywhere() {
     let fails = stage.flow(json!({"name": "Fails", "layers": fails})).await;
     let failed = stage.run(&fails, json!({})).await;
     assert_eq!((&failed["state"], &failed["error"]["message"]), (&json!("FAIL"), &json!("••••••")), "{failed}");
+    let gives = json!([{"ref": "gives", "appId": "var", "args": {"value": "{{ $secret.token }}"}}]);
+    let gives = stage.flow(json!({"name": "Gives", "layers": gives})).await;
+    assert_eq!(stage.run(&gives, json!({})).await["out"]["value"], "••••••");
     let heard: Vec<String> = peer.heard().into_iter().map(|heard| heard.authorization).collect();
     assert!(heard.iter().filter(|sent| sent.contains(CANARY)).count() >= 3, "they were carried: {heard:?}");
     for layer in stage.ask(&format!("GET /api/plays/{play}/layers?size=100")).gives(200).await["data"]
