@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use model::failure::Failure;
 use model::payload::{MASK, Payload};
 use model::record::{Record, Undo};
@@ -17,8 +16,9 @@ use model::value::{Map, Value};
 /// Characters of a text that is looked for: shorter ones are everywhere.
 const SHORTEST: usize = 4;
 
-/// Texts that are looked for. Of more, the first are forgotten: they are read again where they are needed.
-const MOST: usize = 256;
+/// Texts that are looked for, one after the other: they are few, and an automaton costs more than it saves. Of more,
+/// the first are forgotten; they are learnt again where they are read again.
+const MOST: usize = 64;
 
 /// Places that are sealed by themselves; where there are more, the whole is.
 const PLACES: usize = 64;
@@ -27,7 +27,6 @@ const PLACES: usize = 64;
 #[derive(Default)]
 pub struct Hush {
     texts: VecDeque<Box<str>>,
-    finder: Option<AhoCorasick>,
 }
 
 /// Without the texts.
@@ -57,25 +56,23 @@ impl Hush {
     }
 
     fn add(&mut self, texts: Vec<Box<str>>) {
-        let before = self.texts.len();
         for text in texts {
             if !self.texts.contains(&text) {
                 self.texts.push_back(text);
             }
         }
-        if self.texts.len() == before {
-            return;
-        }
         self.texts.drain(..self.texts.len().saturating_sub(MOST));
-        let texts = self.texts.iter().map(|text| text.as_bytes());
-        // It fails for more patterns than there is memory for.
-        self.finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok();
+    }
+
+    /// Whether a text has a secret in it.
+    fn is_in(&self, text: &str) -> bool {
+        self.texts.iter().any(|secret| text.contains(&**secret))
     }
 
     /// Learns what is sensitive in a record, and hushes what else of it holds a secret.
     pub(crate) fn record(&mut self, record: &mut Record) {
         record.each_payload(&mut |payload| self.learn_of(payload));
-        if self.finder.is_none() {
+        if self.texts.is_empty() {
             return;
         }
         record.each_payload(&mut |payload| self.seal(payload));
@@ -120,10 +117,31 @@ impl Hush {
     /// JSON pointers to the parts of a value that hold a secret.
     fn places(&self, value: &Value) -> Vec<String> {
         let mut places = Vec::new();
-        if let Some(finder) = &self.finder {
-            find(finder, value, String::new(), &mut places);
+        if !self.texts.is_empty() {
+            self.find(value, String::new(), &mut places);
         }
         if places.len() > PLACES { vec![String::new()] } else { places }
+    }
+
+    fn find(&self, value: &Value, at: String, places: &mut Vec<String>) {
+        if places.len() > PLACES {
+            return;
+        }
+        match value {
+            Value::Text(text) if self.is_in(text) => places.push(at),
+            Value::Number(_) if self.is_in(&value.to_json()) => places.push(at),
+            Value::List(items) => {
+                items.iter().enumerate().for_each(|(index, item)| self.find(item, format!("{at}/{index}"), places));
+            }
+            // A name cannot be sealed by itself.
+            Value::Map(fields) if fields.keys().any(|name| self.is_in(name)) => places.push(at),
+            Value::Map(fields) => {
+                for (name, field) in fields.iter() {
+                    self.find(field, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), places);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn failure(&self, failure: &mut Failure) {
@@ -133,22 +151,18 @@ impl Hush {
 
     /// A text with a mask for each secret in it.
     pub(crate) fn text(&self, text: &str) -> String {
-        let Some(finder) = &self.finder else { return text.to_owned() };
-        let mut shown = String::with_capacity(text.len());
-        finder.replace_all_with(text, &mut shown, |_, _, shown| {
-            shown.push_str(MASK);
-            true
-        });
-        shown
+        let mut found: Vec<&str> =
+            self.texts.iter().map(|secret| &**secret).filter(|secret| text.contains(secret)).collect();
+        // Of two of which one holds the other, nothing of the longer may be left.
+        found.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        found.iter().fold(text.to_owned(), |shown, secret| shown.replace(secret, MASK))
     }
 
     /// A value with a mask for each secret in it.
     fn value(&self, value: &Value) -> Value {
         match value {
             Value::Text(text) => self.text(text).into(),
-            Value::Number(_) if self.finder.as_ref().is_some_and(|finder| finder.is_match(&value.to_json())) => {
-                MASK.into()
-            }
+            Value::Number(_) if self.is_in(&value.to_json()) => MASK.into(),
             Value::List(items) => Value::list(items.iter().map(|item| self.value(item))),
             Value::Map(fields) => {
                 let fields = fields.iter().map(|(name, field)| (self.text(name).into(), self.value(field)));
@@ -171,27 +185,6 @@ fn texts_of(value: &Value, all: &mut Vec<Box<str>>) {
         }
         Value::List(items) => items.iter().for_each(|item| texts_of(item, all)),
         Value::Map(fields) => fields.values().for_each(|field| texts_of(field, all)),
-        _ => {}
-    }
-}
-
-fn find(finder: &AhoCorasick, value: &Value, at: String, places: &mut Vec<String>) {
-    if places.len() > PLACES {
-        return;
-    }
-    match value {
-        Value::Text(text) if finder.is_match(&**text) => places.push(at),
-        Value::Number(_) if finder.is_match(&value.to_json()) => places.push(at),
-        Value::List(items) => {
-            items.iter().enumerate().for_each(|(index, item)| find(finder, item, format!("{at}/{index}"), places));
-        }
-        // A name cannot be sealed by itself.
-        Value::Map(fields) if fields.keys().any(|name| finder.is_match(&**name)) => places.push(at),
-        Value::Map(fields) => {
-            for (name, field) in fields.iter() {
-                find(finder, field, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), places);
-            }
-        }
         _ => {}
     }
 }
@@ -248,8 +241,8 @@ mod tests {
         let mut hush = Hush::default();
         (0..2 * MOST).for_each(|number| hush.learn(&Value::from(format!("secret {number:06}"))));
         assert_eq!(hush.texts.len(), MOST);
-        assert_eq!(hush.places(&value(r#"["secret 000000", "secret 000511"]"#)), ["/1"]);
-        let many = Value::list((0..=PLACES).map(|_| "secret 000511"));
+        assert_eq!(hush.places(&value(r#"["secret 000000", "secret 000127"]"#)), ["/1"]);
+        let many = Value::list((0..=PLACES).map(|_| "secret 000127"));
         assert_eq!(hush.places(&many), [""]);
     }
 }
