@@ -19,6 +19,10 @@ const POINT: &str = "FLOW8_FAILPOINT";
 /// The variable that says by how many milliseconds the clock is wrong.
 const SKEW: &str = "FLOW8_CLOCK_SKEW";
 
+/// Stops a process, as when the machine or an operator holds it up. It takes a moment until all threads stand still: who
+/// asked for it waits until then, or it would go on past the point.
+const STOP: &str = r#"kill -STOP "$1" && until grep -q '^State:.T' "/proc/$1/status"; do :; done"#;
+
 /// What goes wrong on purpose. Nothing does, but in tests.
 #[derive(Default)]
 pub struct Faults {
@@ -65,8 +69,7 @@ fn probe(wish: &str) -> Result<Probe, CommandError> {
             return;
         }
         if stops {
-            // As when the machine, or an operator, holds the process up.
-            let stopped = Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+            let stopped = Command::new("sh").args(["-c", STOP, "sh", &std::process::id().to_string()]).status();
             assert!(stopped.is_ok_and(|status| status.success()), "kill -STOP works");
         } else {
             // No destructor runs, no buffer is flushed: as when the machine kills the process.

@@ -3,8 +3,10 @@
 //!
 //! Times are the server's own, so the clocks of replicas may differ as they like.
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use model::ids::ReplicaId;
 use model::play::PlayKey;
 use model::time::Timestamp;
@@ -22,6 +24,12 @@ const LEASE: Duration = Duration::from_secs(3);
 
 /// How often it says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// How long a replica that said that it goes may still finish what it writes.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// How long the plays of one replica are waited for, which may be locked; whoever waits must say in time that it is alive.
+const LOCKED: Duration = Duration::from_secs(1);
 
 /// How long a play that somebody took up is given to nobody else, until its first commit.
 const CLAIM: Duration = Duration::from_secs(5);
@@ -49,47 +57,72 @@ async fn renew(db: &Database, which: Document, sessions: Vec<Bson>, new: bool) -
 
 /// Gives a replica up, with what it still has.
 pub(crate) async fn leave(db: &Database, replica: ReplicaId) -> Result<(), Fault> {
-    let over = vec![doc! { "$set": { "until": "$$NOW", "gone": true } }];
+    let over = vec![doc! { "$set": { "until": "$$NOW", "gone": true, "left": "$$NOW" } }];
     db.collection::<Document>(REPLICAS).update_one(doc! { "_id": keys::id(replica.0) }, over).await?;
     Ok(())
 }
 
 /// Lets go of the plays of all but `me` whose lease is over, or who never had one.
 pub(crate) async fn adopt(client: &Client, db: &Database, me: ReplicaId) -> Result<u64, Fault> {
+    end_sessions(client, db, me).await?;
     let plays = db.collection::<Document>(PLAYS);
     let owners = plays.distinct("o", doc! { "o": { "$exists": true } }).await?;
     let mut adopted = 0;
     for owner in owners.into_iter().filter(|owner| *owner != keys::id(me.0)) {
-        let Some(gone) = give_up(db, &owner).await? else { continue };
-        end_sessions(client, &gone).await;
+        if !give_up(db, &owner).await? {
+            continue;
+        }
         let change = doc! { "$unset": { "o": "" }, "$set": { "d": Timestamp::MIN.0 }, "$inc": { "r": 1_i64 } };
-        adopted += plays.update_many(doc! { "o": &owner }, change).await?.modified_count;
+        let let_go = plays.update_many(doc! { "o": &owner }, change).into_future();
+        match tokio::time::timeout(LOCKED, let_go).await {
+            Ok(let_go) => adopted += let_go?.modified_count,
+            Err(_) => tracing::warn!(%owner, "plays of a replica that goes are locked; they are looked for again"),
+        }
     }
     Ok(adopted)
 }
 
-/// Gives a replica up if its lease is over. From then on it cannot renew it: what it had is for others, and
-/// it learns so before it does anything more. The mark stays for a day, so that nobody comes back between.
-async fn give_up(db: &Database, owner: &Bson) -> Result<Option<Document>, Fault> {
+/// Gives a replica up if its lease is over; says whether it was. From then on it cannot renew it: what it had is for
+/// others, and it learns so before it does anything more. The mark stays for a day, so that nobody comes back between.
+async fn give_up(db: &Database, owner: &Bson) -> Result<bool, Fault> {
     let until = doc! { "$ifNull": ["$until", "$$NOW"] };
     let over = doc! { "$cond": [{ "$lte": [&until, "$$NOW"] }, true, "$gone"] };
     let marked = vec![doc! { "$set": { "until": &until, "gone": over } }];
     let replicas = db.collection::<Document>(REPLICAS);
     let which = doc! { "_id": owner };
     let after = replicas.find_one_and_update(which, marked).upsert(true).return_document(ReturnDocument::After).await?;
-    Ok(after.filter(|after| after.get_bool("gone").unwrap_or_default()))
+    Ok(after.is_some_and(|after| after.get_bool("gone").unwrap_or_default()))
 }
 
-/// A transaction that a dead process left open would keep its plays from everybody for a minute.
-async fn end_sessions(client: &Client, gone: &Document) {
-    let Ok(sessions) = gone.get_array("sessions") else { return };
-    if sessions.is_empty() {
-        return;
+/// Ends what the dead were writing, whether they have plays or not. A transaction that is left open would keep plays,
+/// and a place in the feed that all others wait for, from everybody for a minute and more.
+async fn end_sessions(client: &Client, db: &Database, me: ReplicaId) -> Result<(), Fault> {
+    let replicas = db.collection::<Document>(REPLICAS);
+    // Whoever left had its time, counted from when it said so.
+    let ends = doc! { "$ifNull": [{ "$add": ["$left", LEAVING.as_millis() as i64] }, "$until"] };
+    let dead = doc! {
+        "_id": { "$ne": keys::id(me.0) },
+        "sessions": { "$exists": true },
+        "$expr": { "$lte": [ends, "$$NOW"] },
+    };
+    // Whoever comes back between these two learns that it is gone before it writes anything more.
+    let marked = replicas.update_many(dead.clone(), doc! { "$set": { "gone": true } }).await?;
+    if marked.matched_count == 0 {
+        return Ok(());
     }
-    let ended = client.database("admin").run_command(doc! { "killSessions": sessions.clone() }).await;
-    if let Err(error) = ended {
-        tracing::warn!(%error, "the sessions of a replica that is gone could not be ended; its last plays may wait");
+    let mut gone = replicas.find(doc! { "gone": true, "$and": [dead] }).await?;
+    while let Some(replica) = gone.try_next().await? {
+        let sessions = replica.get_array("sessions").cloned().unwrap_or_default();
+        // Named none, the server ends those of everybody.
+        if !sessions.is_empty()
+            && let Err(error) = client.database("admin").run_command(doc! { "killSessions": sessions }).await
+        {
+            tracing::warn!(%error, "the sessions of a replica that is gone could not be ended; what it wrote last may wait");
+        }
+        let which = doc! { "_id": replica.get("_id").cloned() };
+        replicas.update_one(which, doc! { "$unset": { "sessions": "" } }).await?;
     }
+    Ok(())
 }
 
 /// The plays among these that nobody else has claimed. They are given to nobody else for [`CLAIM`].

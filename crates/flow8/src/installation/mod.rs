@@ -48,6 +48,9 @@ use world::SystemWorld;
 /// Who the first administrator is where nobody says.
 const ADMIN: &str = "admin@localhost";
 
+/// How long a process that stops takes to seal the audit log.
+const SEALING: Duration = Duration::from_secs(2);
+
 /// Where plays are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -255,10 +258,18 @@ impl Installation {
         // While messages can still be admitted: what is under way is settled.
         self.intakes.stop(patience / 2).await;
         let left = self.engine.drain(patience.saturating_sub(began.elapsed())).await;
-        if let Err(error) = self.audit.seal(self.engine.now()).await {
-            tracing::warn!(%error, "the end of the audit log is not sealed; the next start will");
-        }
+        self.seal_the_end().await;
         left
+    }
+
+    /// Seals what the audit log has by now. A process that stops waits for nobody who still writes a row.
+    async fn seal_the_end(&self) {
+        let why = match tokio::time::timeout(SEALING, self.audit.seal(self.engine.now())).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it took longer than {} s", SEALING.as_secs()),
+        };
+        tracing::warn!(why, "the end of the audit log is not sealed; another replica or the next start will");
     }
 
     /// Other limits of requests from now on.

@@ -206,10 +206,14 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "what it said is why the test failed")]
     fn drop(&mut self) {
         // It may have ended, as most do.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("{} said:\n{}", self.log.display(), fs::read_to_string(&self.log).unwrap_or_default());
+        }
     }
 }
 

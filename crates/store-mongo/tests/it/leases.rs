@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use model::ids::ReplicaId;
 use model::play::PlayKey;
 use model::time::Timestamp;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, Document, doc};
+use mongodb::bson::{Binary, DateTime, Document, doc};
+use mongodb::{Client, ClientSession, Database};
 use store::{CommitError, Conflict, Store as _};
 use store_mongo::{DATABASE, MongoStore};
 
@@ -50,6 +52,38 @@ async fn a_replica_keeps_its_plays_while_it_beats_and_loses_them_when_it_stops()
     commit(&second, &next(&taken)).await.expect("goes on");
 }
 
+/// A transaction that a replica began and does not end.
+struct Open {
+    client: Client,
+    session: ClientSession,
+}
+
+impl Open {
+    async fn on(stage: &Stage) -> Self {
+        let client = stage.raw().await;
+        let mut session = client.start_session().await.expect("a session");
+        session.start_transaction().await.expect("begins");
+        Self { client, session }
+    }
+
+    fn db(&self) -> Database {
+        self.client.database(DATABASE)
+    }
+
+    /// The replica whose it is says nothing any more, or has just said that it goes.
+    async fn is_of(&self, replica: ReplicaId, fields: Document) {
+        let id = self.session.id().get("id").expect("an id").clone();
+        let owner = Binary { subtype: BinarySubtype::Generic, bytes: replica.0.as_bytes().to_vec() };
+        let mut gone = doc! { "_id": owner, "sessions": [{ "id": id }] };
+        gone.extend(fields);
+        self.db().collection::<Document>("replicas").insert_one(gone).await.expect("writes");
+    }
+}
+
+fn long_ago() -> Document {
+    doc! { "until": DateTime::from_millis(0) }
+}
+
 #[tokio::test]
 async fn an_open_transaction_of_a_dead_replica_keeps_nobody_waiting() {
     let stage = Stage::new().await;
@@ -57,20 +91,58 @@ async fn an_open_transaction_of_a_dead_replica_keeps_nobody_waiting() {
     let running = header(play(1), Some(replica(1)));
     commit(&store, &running).await.expect("commits");
     // The dead replica has written the play in a transaction, and died before it committed.
-    let client = stage.raw().await;
-    let db = client.database(DATABASE);
-    let mut session = client.start_session().await.expect("a session");
-    session.start_transaction().await.expect("begins");
-    let plays = db.collection::<Document>("plays");
-    let touched = plays.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut session).await.expect("writes");
-    assert_eq!(touched.modified_count, 1);
-    let id = session.id().get("id").expect("an id").clone();
-    let owner = Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: vec![1; 12] });
-    let gone = doc! { "_id": owner, "until": mongodb::bson::DateTime::from_millis(0), "sessions": [{ "id": id }] };
-    db.collection::<Document>("replicas").insert_one(gone).await.expect("writes");
+    let mut open = Open::on(&stage).await;
+    let plays = open.db().collection::<Document>("plays");
+    let touched = plays.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut open.session);
+    assert_eq!(touched.await.expect("writes").modified_count, 1);
+    open.is_of(replica(1), long_ago()).await;
     // The server itself would give it up after a minute.
     let adopted = tokio::time::timeout(Duration::from_secs(20), adopted(&store)).await.expect("in time");
     assert_eq!(adopted, 1);
+}
+
+#[tokio::test]
+async fn a_place_in_the_feed_that_a_dead_replica_without_plays_has_locked_is_waited_for_by_nobody() {
+    let stage = Stage::new().await;
+    let store = stage.store().await;
+    commit(&store, &header(play(1), Some(replica(2)))).await.expect("commits");
+    let mut open = Open::on(&stage).await;
+    let counters = open.db().collection::<Document>("counters");
+    counters.update_one(doc! { "_id": "commits" }, doc! { "$inc": { "feed": 1_i64 } }).await.expect("takes a place");
+    let chunks = open.db().collection::<Document>("chunks");
+    chunks.insert_one(doc! { "_id": 2_i64 }).session(&mut open.session).await.expect("writes");
+    open.is_of(replica(1), long_ago()).await;
+    commit(&store, &header(play(2), Some(replica(2)))).await.expect("commits");
+    assert_eq!(store.feed_end().await.expect("reads"), 1, "what fills the place may still come");
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0, "it had no plays");
+    let passed = async {
+        while store.feed_end().await.expect("reads") < 3 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), passed).await.expect("the gap is closed");
+    assert_eq!(store.audit_end().await.expect("reads"), 0);
+}
+
+#[tokio::test]
+async fn a_replica_that_goes_may_finish_what_it_writes() {
+    let stage = Stage::new().await;
+    let store = stage.store().await;
+    commit(&store, &header(play(1), Some(replica(1)))).await.expect("commits");
+    let mut open = Open::on(&stage).await;
+    let docs = open.db().collection::<Document>("plays");
+    let touched = docs.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut open.session);
+    assert_eq!(touched.await.expect("writes").modified_count, 1);
+    open.is_of(replica(1), long_ago()).await;
+    store.leave(replica(1)).await.expect("leaves");
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0, "the play is locked");
+    open.session.commit_transaction().await.expect("it may still commit");
+    let let_go = async {
+        while store.due(Timestamp(1), 10).await.expect("reads").is_empty() {
+            store.adopt(replica(2)).await.expect("adopts");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), let_go).await.expect("in time");
 }
 
 #[tokio::test]
