@@ -25,10 +25,11 @@ const LEASE: Duration = Duration::from_secs(3);
 /// How often it says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long a replica that said that it goes may still finish what it writes.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long a replica that said that it goes may still finish what it writes: a transaction whose session is ended fails.
+const LEAVING: Duration = Duration::from_secs(10);
 
-/// How long the plays of one replica are waited for, which may be locked; whoever waits must say in time that it is alive.
+/// How long letting go of one replica's plays is waited for: whoever waits must say in time that it is alive. The server
+/// goes on with it.
 const LOCKED: Duration = Duration::from_secs(1);
 
 /// How long a play that somebody took up is given to nobody else, until its first commit.
@@ -76,7 +77,7 @@ pub(crate) async fn adopt(client: &Client, db: &Database, me: ReplicaId) -> Resu
         let let_go = plays.update_many(doc! { "o": &owner }, change).into_future();
         match tokio::time::timeout(LOCKED, let_go).await {
             Ok(let_go) => adopted += let_go?.modified_count,
-            Err(_) => tracing::warn!(%owner, "plays of a replica that goes are locked; they are looked for again"),
+            Err(_) => tracing::warn!(%owner, "letting go of the plays of a replica that is gone takes long"),
         }
     }
     Ok(adopted)
@@ -105,7 +106,7 @@ async fn end_sessions(client: &Client, db: &Database, me: ReplicaId) -> Result<(
         "sessions": { "$exists": true },
         "$expr": { "$lte": [ends, "$$NOW"] },
     };
-    // Whoever comes back between these two learns that it is gone before it writes anything more.
+    // Marked before their sessions are read: whoever is marked cannot renew its lease any more.
     let marked = replicas.update_many(dead.clone(), doc! { "$set": { "gone": true } }).await?;
     if marked.matched_count == 0 {
         return Ok(());

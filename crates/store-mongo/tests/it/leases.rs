@@ -7,7 +7,7 @@ use model::play::PlayKey;
 use model::time::Timestamp;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime, Document, doc};
-use mongodb::{Client, ClientSession, Database};
+use mongodb::{Client, ClientSession, Collection};
 use store::{CommitError, Conflict, Store as _};
 use store_mongo::{DATABASE, MongoStore};
 
@@ -52,36 +52,38 @@ async fn a_replica_keeps_its_plays_while_it_beats_and_loses_them_when_it_stops()
     commit(&second, &next(&taken)).await.expect("goes on");
 }
 
-/// A transaction that a replica began and does not end.
+/// When the lease of one that died was over.
+const LONG_AGO: DateTime = DateTime::from_millis(0);
+
+/// A transaction that a replica began and has not ended.
 struct Open {
     client: Client,
     session: ClientSession,
 }
 
 impl Open {
-    async fn on(stage: &Stage) -> Self {
+    async fn of(stage: &Stage, replica: ReplicaId, until: DateTime) -> Self {
         let client = stage.raw().await;
         let mut session = client.start_session().await.expect("a session");
         session.start_transaction().await.expect("begins");
-        Self { client, session }
-    }
-
-    fn db(&self) -> Database {
-        self.client.database(DATABASE)
-    }
-
-    /// The replica whose it is says nothing any more, or has just said that it goes.
-    async fn is_of(&self, replica: ReplicaId, fields: Document) {
-        let id = self.session.id().get("id").expect("an id").clone();
+        let id = session.id().get("id").expect("an id").clone();
         let owner = Binary { subtype: BinarySubtype::Generic, bytes: replica.0.as_bytes().to_vec() };
-        let mut gone = doc! { "_id": owner, "sessions": [{ "id": id }] };
-        gone.extend(fields);
-        self.db().collection::<Document>("replicas").insert_one(gone).await.expect("writes");
+        let lease = doc! { "_id": owner, "until": until, "sessions": [{ "id": id }] };
+        let open = Self { client, session };
+        open.collection("replicas").insert_one(lease).await.expect("writes");
+        open
     }
-}
 
-fn long_ago() -> Document {
-    doc! { "until": DateTime::from_millis(0) }
+    fn collection(&self, name: &str) -> Collection<Document> {
+        self.client.database(DATABASE).collection(name)
+    }
+
+    /// Writes all plays, and says how many these are.
+    async fn touches_all_plays(&mut self) -> u64 {
+        let plays = self.collection("plays");
+        let touched = plays.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut self.session);
+        touched.await.expect("writes").modified_count
+    }
 }
 
 #[tokio::test]
@@ -90,12 +92,9 @@ async fn an_open_transaction_of_a_dead_replica_keeps_nobody_waiting() {
     let store = stage.store().await;
     let running = header(play(1), Some(replica(1)));
     commit(&store, &running).await.expect("commits");
-    // The dead replica has written the play in a transaction, and died before it committed.
-    let mut open = Open::on(&stage).await;
-    let plays = open.db().collection::<Document>("plays");
-    let touched = plays.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut open.session);
-    assert_eq!(touched.await.expect("writes").modified_count, 1);
-    open.is_of(replica(1), long_ago()).await;
+    // The dead replica has written the play.
+    let mut open = Open::of(&stage, replica(1), LONG_AGO).await;
+    assert_eq!(open.touches_all_plays().await, 1);
     // The server itself would give it up after a minute.
     let adopted = tokio::time::timeout(Duration::from_secs(20), adopted(&store)).await.expect("in time");
     assert_eq!(adopted, 1);
@@ -106,12 +105,11 @@ async fn a_place_in_the_feed_that_a_dead_replica_without_plays_has_locked_is_wai
     let stage = Stage::new().await;
     let store = stage.store().await;
     commit(&store, &header(play(1), Some(replica(2)))).await.expect("commits");
-    let mut open = Open::on(&stage).await;
-    let counters = open.db().collection::<Document>("counters");
-    counters.update_one(doc! { "_id": "commits" }, doc! { "$inc": { "feed": 1_i64 } }).await.expect("takes a place");
-    let chunks = open.db().collection::<Document>("chunks");
+    let mut open = Open::of(&stage, replica(1), LONG_AGO).await;
+    let takes = doc! { "$inc": { "feed": 1_i64 } };
+    open.collection("counters").update_one(doc! { "_id": "commits" }, takes).await.expect("takes a place");
+    let chunks = open.collection("chunks");
     chunks.insert_one(doc! { "_id": 2_i64 }).session(&mut open.session).await.expect("writes");
-    open.is_of(replica(1), long_ago()).await;
     commit(&store, &header(play(2), Some(replica(2)))).await.expect("commits");
     assert_eq!(store.feed_end().await.expect("reads"), 1, "what fills the place may still come");
     assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0, "it had no plays");
@@ -121,7 +119,17 @@ async fn a_place_in_the_feed_that_a_dead_replica_without_plays_has_locked_is_wai
         }
     };
     tokio::time::timeout(Duration::from_secs(30), passed).await.expect("the gap is closed");
-    assert_eq!(store.audit_end().await.expect("reads"), 0);
+}
+
+#[tokio::test]
+async fn whoever_lives_keeps_its_transaction() {
+    let stage = Stage::new().await;
+    let store = stage.store().await;
+    let mut open = Open::of(&stage, replica(1), DateTime::MAX).await;
+    let chunks = open.collection("chunks");
+    chunks.insert_one(doc! { "_id": 1_i64 }).session(&mut open.session).await.expect("writes");
+    assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0);
+    open.session.commit_transaction().await.expect("commits");
 }
 
 #[tokio::test]
@@ -129,11 +137,8 @@ async fn a_replica_that_goes_may_finish_what_it_writes() {
     let stage = Stage::new().await;
     let store = stage.store().await;
     commit(&store, &header(play(1), Some(replica(1)))).await.expect("commits");
-    let mut open = Open::on(&stage).await;
-    let docs = open.db().collection::<Document>("plays");
-    let touched = docs.update_many(doc! {}, doc! { "$inc": { "m": 1 } }).session(&mut open.session);
-    assert_eq!(touched.await.expect("writes").modified_count, 1);
-    open.is_of(replica(1), long_ago()).await;
+    let mut open = Open::of(&stage, replica(1), DateTime::MAX).await;
+    assert_eq!(open.touches_all_plays().await, 1);
     store.leave(replica(1)).await.expect("leaves");
     assert_eq!(store.adopt(replica(2)).await.expect("adopts"), 0, "the play is locked");
     open.session.commit_transaction().await.expect("it may still commit");
